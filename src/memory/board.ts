@@ -1,0 +1,309 @@
+import { LINE_BYTES, LINE_INTS, linesFor } from './lines.ts'
+import { PARKING_INTS, Parking } from './parking.ts'
+import { SET_WINDOW, SET_WINDOW_MASK } from './source-memory.ts'
+
+/**
+ * The board: what the control thread tells all components, and what each of them tells it, in words that only grow.
+ *
+ *      group lines      forming | sealed | transfer | secured | commit | apply | shutdown | timer | group sequence
+ *      member lines     one per slot: quiet, manifested, discarded, pressure, mail, attached sources ...
+ *      statistics       one per slot: held updates and bytes, taken, rejected, waits (not ordered with anything)
+ *      secondary lines  one per secondary component: journaled, applied, written bytes; committed, applying, marked
+ *      parking          one line per slot and secondary component
+ *      responsibility   SET_WINDOW tables of one byte a volume: the slot that is responsible
+ *      samples          per slot a small ring of measured acknowledge latencies in microseconds
+ *
+ * Set identifiers here are their low 32 bits (set-identifier.ts). The table of a set is written before the forming set
+ * becomes that set, so whoever has loaded the forming set may read it plainly.
+ */
+export interface BoardLayout {
+  readonly slots: number
+  readonly secondaries: number
+  readonly volumes: number
+}
+
+const FORMING = 0
+const SEALED = 1
+const TRANSFER = 2
+const SECURED = 3
+const COMMIT = 4
+const APPLY = 5
+const SHUTDOWN = 6
+const DOORBELL = 7
+const GROUP_LINES = 10
+
+const QUIET = 0
+const MANIFESTED = 1
+const DISCARDED = 2
+const PRESSURE = 3
+const MAIL = 4
+
+/** Statistics of one component, float64 each. */
+export const STAT_HELD_UPDATES = 0
+export const STAT_HELD_BYTES = 1
+export const STAT_TAKEN = 2
+export const STAT_REJECTED = 3
+export const STAT_WAITS = 4
+export const STAT_RECEIVED = 5
+export const STAT_FREE_CHUNKS = 6
+const STATS = 16
+
+/** Of one set, float64 each: what its commit record says. Written by the control thread before the set may be transferred. */
+const SET_FACTS = 4
+
+const SAMPLES = 2048
+const SAMPLE_INTS = LINE_INTS + SAMPLES
+
+export class Board {
+  readonly buffer: SharedArrayBuffer
+  readonly layout: BoardLayout
+  /** [set & SET_WINDOW_MASK][volume] = slot. */
+  readonly responsibility: readonly Uint8Array<SharedArrayBuffer>[]
+  readonly statistics: readonly Float64Array<SharedArrayBuffer>[]
+  readonly parking: readonly Parking[]
+  /** [(set & SET_WINDOW_MASK) * 4]: consistency time (ms since the epoch), updates, bytes. */
+  readonly setFacts: Float64Array<SharedArrayBuffer>
+  private readonly group: Int32Array<SharedArrayBuffer>
+  private readonly timers: BigInt64Array<SharedArrayBuffer>
+  private readonly members: Int32Array<SharedArrayBuffer>
+  private readonly secondaries: Int32Array<SharedArrayBuffer>
+  /** The same lines: the fifth float64 of each. */
+  private readonly writtenBytes: Float64Array<SharedArrayBuffer>
+  private readonly samples: readonly Int32Array<SharedArrayBuffer>[]
+
+  constructor(buffer: SharedArrayBuffer, layout: BoardLayout) {
+    this.buffer = buffer
+    this.layout = layout
+    let at = 0
+    const take = (bytes: number): number => {
+      const start = at
+      at += linesFor(bytes)
+      return start
+    }
+    // One line per word: a component that waits for `secured` is not disturbed by `forming`.
+    this.group = new Int32Array(buffer, take(GROUP_LINES * LINE_BYTES), GROUP_LINES * LINE_INTS)
+    // Line 0 the common timer; then one group-wide counter for each set in the window.
+    const timersAt = take((1 + SET_WINDOW) * LINE_BYTES)
+    this.timers = new BigInt64Array(buffer, timersAt, (1 + SET_WINDOW) * (LINE_BYTES / 8))
+    this.members = new Int32Array(buffer, take(layout.slots * LINE_BYTES), layout.slots * LINE_INTS)
+    const statsAt = take(layout.slots * LINE_BYTES)
+    this.statistics = Array.from(
+      { length: layout.slots },
+      (_, slot) => new Float64Array(buffer, statsAt + slot * LINE_BYTES, STATS)
+    )
+    const secondaryLines = Math.max(1, layout.secondaries)
+    const secondariesAt = take(secondaryLines * LINE_BYTES)
+    this.secondaries = new Int32Array(buffer, secondariesAt, secondaryLines * LINE_INTS)
+    this.writtenBytes = new Float64Array(buffer, secondariesAt, secondaryLines * (LINE_BYTES / 8))
+    const places = layout.slots + layout.secondaries
+    const parkingAt = take(places * PARKING_INTS * 4)
+    const parkingWords = new Int32Array(buffer, parkingAt, places * PARKING_INTS)
+    this.parking = Array.from({ length: places }, (_, place) => new Parking(parkingWords, place * PARKING_INTS))
+    this.responsibility = Array.from(
+      { length: SET_WINDOW },
+      () => new Uint8Array(buffer, take(layout.volumes), layout.volumes)
+    )
+    this.setFacts = new Float64Array(buffer, take(SET_WINDOW * SET_FACTS * 8), SET_WINDOW * SET_FACTS)
+    const samplesAt = take(layout.slots * SAMPLE_INTS * 4)
+    this.samples = Array.from(
+      { length: layout.slots },
+      (_, slot) => new Int32Array(buffer, samplesAt + slot * SAMPLE_INTS * 4, SAMPLE_INTS)
+    )
+  }
+
+  static allocate(layout: BoardLayout): SharedArrayBuffer {
+    const places = layout.slots + layout.secondaries
+    const lines = GROUP_LINES + 1 + SET_WINDOW + layout.slots * 2 + Math.max(1, layout.secondaries) + places
+    return new SharedArrayBuffer(
+      lines * LINE_BYTES +
+        SET_WINDOW * linesFor(layout.volumes) +
+        linesFor(SET_WINDOW * SET_FACTS * 8) +
+        linesFor(layout.slots * SAMPLE_INTS * 4)
+    )
+  }
+
+  // What the control thread tells.
+
+  /** Load it after the published position of the ring whose records are then tagged with it, never before. */
+  loadForming(): number {
+    return Atomics.load(this.group, FORMING * LINE_INTS)
+  }
+  storeForming(set: number): void {
+    Atomics.store(this.group, FORMING * LINE_INTS, set)
+  }
+  /** All components are quiet in sets up to it: their tables are final. */
+  loadSealed(): number {
+    return Atomics.load(this.group, SEALED * LINE_INTS)
+  }
+  storeSealed(set: number): void {
+    Atomics.store(this.group, SEALED * LINE_INTS, set)
+  }
+  /** Sets up to it may be sent to the secondary. */
+  loadTransfer(): number {
+    return Atomics.load(this.group, TRANSFER * LINE_INTS)
+  }
+  storeTransfer(set: number): void {
+    Atomics.store(this.group, TRANSFER * LINE_INTS, set)
+  }
+  loadSecured(): number {
+    return Atomics.load(this.group, SECURED * LINE_INTS)
+  }
+  storeSecured(set: number): void {
+    Atomics.store(this.group, SECURED * LINE_INTS, set)
+  }
+  /** All parts of sets up to it are journaled: the commit record may be written. */
+  loadCommit(): number {
+    return Atomics.load(this.group, COMMIT * LINE_INTS)
+  }
+  storeCommit(set: number): void {
+    Atomics.store(this.group, COMMIT * LINE_INTS, set)
+  }
+  /** Sets up to it may be applied to the secondary volumes. */
+  loadApply(): number {
+    return Atomics.load(this.group, APPLY * LINE_INTS)
+  }
+  storeApply(set: number): void {
+    Atomics.store(this.group, APPLY * LINE_INTS, set)
+  }
+  loadShutdown(): number {
+    return Atomics.load(this.group, SHUTDOWN * LINE_INTS)
+  }
+  storeShutdown(value: number): void {
+    Atomics.store(this.group, SHUTDOWN * LINE_INTS, value)
+  }
+
+  // What a component tells.
+
+  loadQuiet(slot: number): number {
+    return Atomics.load(this.members, slot * LINE_INTS + QUIET)
+  }
+  storeQuiet(slot: number, set: number): void {
+    Atomics.store(this.members, slot * LINE_INTS + QUIET, set)
+  }
+  loadManifested(slot: number): number {
+    return Atomics.load(this.members, slot * LINE_INTS + MANIFESTED)
+  }
+  storeManifested(slot: number, set: number): void {
+    Atomics.store(this.members, slot * LINE_INTS + MANIFESTED, set)
+  }
+  loadDiscarded(slot: number): number {
+    return Atomics.load(this.members, slot * LINE_INTS + DISCARDED)
+  }
+  storeDiscarded(slot: number, set: number): void {
+    Atomics.store(this.members, slot * LINE_INTS + DISCARDED, set)
+  }
+  /** 1 while someone waits for memory of this component. */
+  loadPressure(slot: number): number {
+    return Atomics.load(this.members, slot * LINE_INTS + PRESSURE)
+  }
+  storePressure(slot: number, value: number): void {
+    Atomics.store(this.members, slot * LINE_INTS + PRESSURE, value)
+  }
+  /** Counts what was put into the component's mailbox. */
+  loadMail(slot: number): number {
+    return Atomics.load(this.members, slot * LINE_INTS + MAIL)
+  }
+  addMail(slot: number): void {
+    Atomics.add(this.members, slot * LINE_INTS + MAIL, 1)
+  }
+
+  // What a secondary component tells: sets up to it are journaled, in its volumes; and, the first one only: committed,
+  // being applied (said before any byte is touched), marked as applied.
+
+  loadJournaled(secondary: number): number {
+    return Atomics.load(this.secondaries, secondary * LINE_INTS)
+  }
+  storeJournaled(secondary: number, set: number): void {
+    Atomics.store(this.secondaries, secondary * LINE_INTS, set)
+  }
+  loadCommitted(): number {
+    return Atomics.load(this.secondaries, 1)
+  }
+  storeCommitted(set: number): void {
+    Atomics.store(this.secondaries, 1, set)
+  }
+  loadApplied(secondary: number): number {
+    return Atomics.load(this.secondaries, secondary * LINE_INTS + 2)
+  }
+  storeApplied(secondary: number, set: number): void {
+    Atomics.store(this.secondaries, secondary * LINE_INTS + 2, set)
+  }
+
+  loadApplying(): number {
+    return Atomics.load(this.secondaries, 3)
+  }
+  storeApplying(set: number): void {
+    Atomics.store(this.secondaries, 3, set)
+  }
+  loadMarked(): number {
+    return Atomics.load(this.secondaries, 4)
+  }
+  storeMarked(set: number): void {
+    Atomics.store(this.secondaries, 4, set)
+  }
+  /** Bytes that reached the volumes for the set last applied; written before `applied`. */
+  loadWritten(secondary: number): number {
+    return this.writtenBytes[secondary * (LINE_BYTES / 8) + 4] as number
+  }
+  storeWritten(secondary: number, bytes: number): void {
+    this.writtenBytes[secondary * (LINE_BYTES / 8) + 4] = bytes
+  }
+
+  /** The control thread's doorbell: true for the one who has to ring, as nobody has since it was answered. */
+  pressDoorbell(): boolean {
+    return Atomics.exchange(this.group, DOORBELL * LINE_INTS, 1) === 0
+  }
+  answerDoorbell(): void {
+    Atomics.store(this.group, DOORBELL * LINE_INTS, 0)
+  }
+
+  /**
+   * The common timer: the first of `count` time stamps, microseconds since the epoch, none of which was ever given before:
+   * max(clock, last + 1). Load the published position of the ring before.
+   */
+  takeStamps(clockMicroseconds: number, count: number): number {
+    const clock = BigInt(Math.floor(clockMicroseconds))
+    for (;;) {
+      const last = Atomics.load(this.timers, 0)
+      const first = clock > last ? clock : last + 1n
+      if (Atomics.compareExchange(this.timers, 0, last, first + BigInt(count) - 1n) === last) return Number(first)
+    }
+  }
+
+  /** The first of `count` group-wide sequence identifiers of a set. */
+  takeGroupSequences(set: number, count: number): number {
+    const at = (1 + (set & SET_WINDOW_MASK)) * (LINE_BYTES / 8)
+    return Number(Atomics.add(this.timers, at, BigInt(count))) + 1
+  }
+  /** Before a set begins, by the control thread. */
+  resetGroupSequence(set: number): void {
+    Atomics.store(this.timers, (1 + (set & SET_WINDOW_MASK)) * (LINE_BYTES / 8), 0n)
+  }
+
+  storeSetFacts(set: number, consistencyTime: number, updates: number, bytes: number): void {
+    const at = (set & SET_WINDOW_MASK) * SET_FACTS
+    this.setFacts[at] = consistencyTime
+    this.setFacts[at + 1] = updates
+    this.setFacts[at + 2] = bytes
+  }
+  setFact(set: number, which: 0 | 1 | 2): number {
+    return this.setFacts[(set & SET_WINDOW_MASK) * SET_FACTS + which] as number
+  }
+
+  // Latency samples: the component overwrites the oldest, whoever reads keeps a cursor of its own.
+
+  addSample(slot: number, microseconds: number): void {
+    const ring = this.samples[slot] as Int32Array<SharedArrayBuffer>
+    const count = ring[0] as number
+    ring[LINE_INTS + (count & (SAMPLES - 1))] = microseconds
+    Atomics.store(ring, 0, (count + 1) | 0)
+  }
+  /** Calls `each` with the samples since `cursor`, as far as they are still there; returns the next cursor. */
+  readSamples(slot: number, cursor: number, each: (microseconds: number) => void): number {
+    const ring = this.samples[slot] as Int32Array<SharedArrayBuffer>
+    const count = Atomics.load(ring, 0)
+    const first = ((count - cursor) | 0) > SAMPLES ? (count - SAMPLES) | 0 : cursor
+    for (let at = first; at !== count; at = (at + 1) | 0) each(ring[LINE_INTS + (at & (SAMPLES - 1))] as number)
+    return count
+  }
+}

@@ -1,0 +1,56 @@
+/**
+ * Descriptor of one update record, the same in a source's ring and in the arenas of the components that hold it,
+ * so that keeping a copy is one copy of consecutive words.
+ *
+ *      0         4         8         12        16                  24
+ *      +---------+---------+---------+---------+-------------------+
+ *      | bytes   | flags   | source  | volume  | position (float64)|
+ *      +---------+---------+---------+---------+-------------------+
+ *      24                  32        36        40                  48
+ *      +-------------------+---------+---------+-------------------+
+ *      | offset (float64)  | length  | set     | sequence (float64)|
+ *      +-------------------+---------+---------+-------------------+
+ *      | payload, padded to 8 bytes ...                             |
+ *
+ * `bytes`     of the whole record with its padding, so that memory can be walked record by record
+ * `position`  the unwrapped ordinal in the source; (source, position) is the update's name
+ * `length`    bytes of data. A zero update has no data: its payload is the length of its range as a float64
+ * `set`       the low 32 bits of the set identifier; written by the component that took it
+ * `sequence`  0 until the responsible component has given one
+ */
+export const HEADER_BYTES = 48
+export const HEADER_INTS = HEADER_BYTES / 4
+
+export const RECORD_BYTES = 0
+export const RECORD_FLAGS = 1
+export const RECORD_SOURCE = 2
+export const RECORD_VOLUME = 3
+export const RECORD_LENGTH = 8
+export const RECORD_SET = 9
+/** Indices in float64 words. */
+export const RECORD_POSITION = 2
+export const RECORD_OFFSET = 3
+export const RECORD_SEQUENCE = 5
+export const RECORD_PAYLOAD = 6
+
+/** The range reads as zeros. */
+export const FLAG_ZERO = 1
+/** Part of a transaction, and not its last part. */
+export const FLAG_MORE = 2
+/** The source wants to know set, sequence and holders. */
+export const FLAG_RECEIPT = 4
+/** The word at RECORD_SET holds, until the update is taken, when it was posted: its latency is measured. */
+export const FLAG_SAMPLED = 8
+/** A copy sent by the responsible component to a mirror; without it, by the taker to the responsible one. */
+export const FLAG_MIRROR = 16
+/** Bits 8..15: slot + 1 of the first component beside the holder to which it sent the update; 0 for none. */
+export const MIRRORED_TO_SHIFT = 8
+export const MIRRORED_TO_MASK = 0xff << MIRRORED_TO_SHIFT
+
+/** Bytes that a record of `length` data bytes takes, header and padding included. */
+export function recordBytesFor(length: number): number {
+  return (HEADER_BYTES + length + 7) & ~7
+}
+
+/** The record of a zero update carries its range's length as a float64. */
+export const ZERO_RECORD_BYTES = HEADER_BYTES + 8

@@ -1,0 +1,89 @@
+import type { Arena } from '../memory/arena.ts'
+import { FLAG_MORE, FLAG_RECEIPT, FLAG_SAMPLED, RECORD_FLAGS, RECORD_SEQUENCE, RECORD_SET } from '../memory/record.ts'
+import { onwardOf } from './members.ts'
+import type { OutLink } from './out-link.ts'
+import { isAfter } from './set-identifier.ts'
+import type { Setting } from './setting.ts'
+import type { SourceIntake } from './source-intake.ts'
+
+/**
+ * Acknowledge in order: a source's position moves past an update only when all before it are held by mirrors+1 components,
+ * and past a transaction only as a whole. What the source must know is written first, the position last, in one store.
+ */
+export class Acknowledger {
+  private readonly setting: Setting
+  private readonly outs: readonly OutLink[]
+  private readonly arena: Arena
+
+  constructor(setting: Setting, outs: readonly OutLink[]) {
+    this.setting = setting
+    this.outs = outs
+    this.arena = setting.arenas[setting.slot] as Arena
+  }
+
+  /** Returns how many updates it acknowledged. */
+  acknowledge(intake: SourceIntake): number {
+    const { outs } = this
+    let { settled } = intake
+    if (settled === intake.taken) return 0
+    const { ints } = this.arena
+    const { mask } = intake.memory
+    let boundary = intake.acknowledged
+    while (settled !== intake.taken && intake.isHeld(settled, outs)) {
+      const own = intake.ownCopies[settled & mask] as number
+      const flags = ints[(own >>> 2) + RECORD_FLAGS] as number
+      const set = ints[(own >>> 2) + RECORD_SET] as number
+      if (set !== intake.lastSet || !intake.begun) {
+        intake.begun = true
+        intake.lastSet = set
+        intake.memory.storeSetBegin(set, settled)
+      }
+      if ((flags & (FLAG_RECEIPT | FLAG_SAMPLED)) !== 0) this.writeReceipt(intake, settled, own, flags)
+      settled = (settled + 1) | 0
+      if ((flags & FLAG_MORE) === 0) boundary = settled
+    }
+    intake.settled = settled
+    const count = (boundary - intake.acknowledged) | 0
+    if (count === 0) return 0
+    intake.acknowledged = boundary
+    intake.memory.release(boundary)
+    intake.memory.parking.wake()
+    return count
+  }
+
+  /** The earliest set of what was taken and is not acknowledged; `forming` when there is no such update. */
+  oldestSet(intakes: readonly SourceIntake[], forming: number): number {
+    let oldest = forming
+    for (const intake of intakes) {
+      if (intake.acknowledged === intake.taken) continue
+      const own = intake.ownCopies[intake.acknowledged & intake.memory.mask] as number
+      const set = this.arena.ints[(own >>> 2) + RECORD_SET] as number
+      if (isAfter(oldest, set)) oldest = set
+    }
+    return oldest
+  }
+
+  private writeReceipt(intake: SourceIntake, ordinal: number, own: number, flags: number): void {
+    const { memory } = intake
+    const at = memory.entries[ordinal & memory.mask] as number
+    const word = (at >>> 2) + RECORD_SET
+    if ((flags & FLAG_SAMPLED) !== 0) {
+      const { board, slot, surroundings } = this.setting
+      board.addSample(slot, ((surroundings.clock() | 0) - (memory.ints[word] as number)) | 0)
+    }
+    if ((flags & FLAG_RECEIPT) === 0) return
+    memory.ints[word] = this.arena.ints[(own >>> 2) + RECORD_SET] as number
+    memory.floats[(at >>> 3) + RECORD_SEQUENCE] = this.arena.floats[(own >>> 3) + RECORD_SEQUENCE] as number
+    const { slot, mirrors, members } = this.setting
+    const holders = intake.sentTo(ordinal)
+    // Another one is responsible: it passed the update on.
+    if (intake.wasRequested(ordinal)) holders.push(...onwardOf(holders[0] as number, slot, mirrors, members))
+    holders.push(slot)
+    const entry = (ordinal & memory.mask) * 2
+    memory.holders[entry] = 0
+    memory.holders[entry + 1] = 0
+    for (const holder of holders) {
+      memory.holders[entry + (holder >>> 5)] = (memory.holders[entry + (holder >>> 5)] as number) | (1 << (holder & 31))
+    }
+  }
+}

@@ -1,0 +1,207 @@
+import type { Arena } from '../memory/arena.ts'
+import {
+  STAT_FREE_CHUNKS,
+  STAT_HELD_BYTES,
+  STAT_HELD_UPDATES,
+  STAT_RECEIVED,
+  STAT_REJECTED,
+  STAT_TAKEN,
+  STAT_WAITS
+} from '../memory/board.ts'
+import type { Link } from '../memory/link.ts'
+import type { Parking } from '../memory/parking.ts'
+import { SOURCE_CLOSING } from '../memory/source-memory.ts'
+import { Acknowledger } from './acknowledge.ts'
+import { Credits } from './credits.ts'
+import { HeldUpdates } from './held.ts'
+import { lanesPerPeer } from './lane.ts'
+import { OutLink } from './out-link.ts'
+import type { Places } from './places.ts'
+import { InLink, Receiver } from './receive.ts'
+import { Sequencer } from './sequencer.ts'
+import { isAfter } from './set-identifier.ts'
+import type { Setting } from './setting.ts'
+import type { SourceIntake } from './source-intake.ts'
+import { Taker } from './take.ts'
+import { Transfer } from './transfer.ts'
+
+/** The parts of a component that the simulator's deliberately broken variants replace. */
+export interface ComponentParts {
+  readonly outLink: typeof OutLink
+  readonly places: typeof Places | undefined
+  readonly taker: typeof Taker
+  readonly held: typeof HeldUpdates
+  readonly transfer: typeof Transfer
+}
+
+const PARTS: ComponentParts = {
+  outLink: OutLink,
+  places: undefined,
+  taker: Taker,
+  held: HeldUpdates,
+  transfer: Transfer
+}
+
+/**
+ * One backup component: a state machine over the memory that it shares with others. Each `step` is one turn of its duty
+ * cycle, in the order in which an update passes: what peers sent, what they answered, acknowledge, take, close sets, send.
+ * It never waits and knows no clock; whoever drives it decides what to do when a step found nothing.
+ */
+export class BackupComponent {
+  readonly held: HeldUpdates
+  readonly credits: Credits
+  readonly outs: readonly OutLink[]
+  readonly taker: Taker
+  readonly receiver: Receiver
+  readonly transfer: Transfer
+  readonly intakes: SourceIntake[] = []
+  private readonly setting: Setting
+  private readonly acknowledger: Acknowledger
+  private readonly links: readonly InLink[]
+  private readonly arena: Arena
+  /** Sources that found no room, in the order in which they did: served first come, first served. */
+  private readonly queue: SourceIntake[] = []
+  private quiet: number
+  private manifested: number
+  private discarded: number
+  private pressure = 0
+
+  constructor(setting: Setting, parts: Partial<ComponentParts> = {}) {
+    const { outLink, places, taker, held, transfer } = { ...PARTS, ...parts }
+    this.setting = setting
+    this.arena = setting.arenas[setting.slot] as Arena
+    const peers = Array.from({ length: setting.members }, (_, slot) => slot)
+    this.outs = peers.map((slot) => {
+      const parking = setting.board.parking[slot] as Parking
+      const arena = setting.arenas[slot] as Arena
+      return new outLink(slot, setting.outgoing[slot] as Link, arena, parking, lanesPerPeer(setting.mirrors))
+    })
+    this.links = peers
+      .filter((slot) => slot !== setting.slot)
+      .map((slot) => new InLink(slot, setting.incoming[slot] as Link, setting.mirrors - 1))
+    this.credits = new Credits(setting, this.outs, places)
+    this.held = new held(setting.tables, setting.firstSet)
+    const sequencer = new Sequencer(setting)
+    this.taker = new taker(setting, this.outs, this.credits.own, this.credits.places, this.held, sequencer)
+    this.receiver = new Receiver(setting, this.outs, this.credits.places, this.held, sequencer, this.credits)
+    this.acknowledger = new Acknowledger(setting, this.outs)
+    this.transfer = new transfer(setting, this.held)
+    this.quiet = (setting.firstSet - 1) | 0
+    this.manifested = this.quiet
+    this.discarded = this.quiet
+  }
+
+  attach(intake: SourceIntake): void {
+    this.intakes.push(intake)
+  }
+
+  /** Lets go of a source when nothing of it is under way. */
+  detach(intake: SourceIntake): void {
+    const at = this.intakes.indexOf(intake)
+    if (at >= 0) this.intakes.splice(at, 1)
+    const waits = this.queue.indexOf(intake)
+    if (waits >= 0) this.queue.splice(waits, 1)
+  }
+
+  /** One turn. Returns how much was done; 0 when there was nothing. */
+  step(): number {
+    let work = 0
+    for (const link of this.links) work += this.receiver.receiveFrom(link)
+    for (const out of this.outs) if (out.slot !== this.setting.slot) work += out.receiveAnswers(this.arena)
+    for (const intake of this.intakes) work += this.acknowledger.acknowledge(intake)
+    work += this.takeFromSources()
+    work += this.closeSets()
+    work += this.serveLanes()
+    work += this.transfer.send()
+    for (const out of this.outs) if (out.slot !== this.setting.slot) work += out.flushOverflow()
+    for (const out of this.outs) if (out.slot !== this.setting.slot) out.publish()
+    if (work > 0) this.report()
+    return work
+  }
+
+  /** Sources that have said that they post no more, and of which all is acknowledged. */
+  finishedSources(): SourceIntake[] {
+    return this.intakes.filter(
+      (intake) => intake.memory.loadState() >= SOURCE_CLOSING && intake.memory.loadPublished() === intake.acknowledged
+    )
+  }
+
+  private takeFromSources(): number {
+    let work = 0
+    // Whoever waits for room is served before anyone takes what was freed.
+    while (this.queue.length > 0) {
+      const first = this.queue[0] as SourceIntake
+      work += this.taker.takeFrom(first)
+      if (first.waiting) return work
+      this.queue.shift()
+    }
+    for (const intake of this.intakes) {
+      work += this.taker.takeFrom(intake)
+      if (intake.waiting) {
+        this.queue.push(intake)
+        return work
+      }
+    }
+    return work
+  }
+
+  /** Says how far this component is quiet, hands in manifests, discards what is secured. */
+  private closeSets(): number {
+    const { board, slot, surroundings } = this.setting
+    let work = 0
+    const forming = board.loadForming()
+    const quiet = (this.acknowledger.oldestSet(this.intakes, forming) - 1) | 0
+    if (isAfter(quiet, this.quiet)) {
+      this.quiet = quiet
+      board.storeQuiet(slot, quiet)
+      surroundings.ring()
+      work++
+    }
+    const sealed = board.loadSealed()
+    if (isAfter(sealed, this.manifested)) {
+      // All components are quiet in it: nothing can be added to the table, which is the manifest.
+      this.manifested = sealed
+      board.storeManifested(slot, sealed)
+      surroundings.ring()
+      work++
+    }
+    const secured = board.loadSecured()
+    if (isAfter(secured, this.discarded)) {
+      this.credits.discard(secured)
+      for (let set = this.discarded; set !== secured; ) {
+        set = (set + 1) | 0
+        this.held.discard(set)
+      }
+      this.transfer.discard(secured)
+      this.discarded = secured
+      board.storeDiscarded(slot, secured)
+      surroundings.ring()
+      work++
+    }
+    return work
+  }
+
+  private serveLanes(): number {
+    const { places } = this.credits
+    const work = places.isQueued ? places.serve() : 0
+    const pressure = places.isShort ? 1 : 0
+    if (pressure !== this.pressure) {
+      this.pressure = pressure
+      this.setting.board.storePressure(this.setting.slot, pressure)
+      this.setting.surroundings.ring()
+      return work + 1
+    }
+    return work
+  }
+
+  private report(): void {
+    const statistics = this.setting.board.statistics[this.setting.slot] as Float64Array
+    statistics[STAT_HELD_UPDATES] = this.held.heldUpdates
+    statistics[STAT_HELD_BYTES] = this.held.heldBytes
+    statistics[STAT_TAKEN] = this.taker.taken
+    statistics[STAT_REJECTED] = this.receiver.rejected
+    statistics[STAT_WAITS] = this.taker.waits
+    statistics[STAT_RECEIVED] = this.receiver.received
+    statistics[STAT_FREE_CHUNKS] = this.credits.places.freeChunks
+  }
+}

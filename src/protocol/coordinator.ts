@@ -1,0 +1,375 @@
+import type { Board } from '../memory/board.ts'
+import type { SetTables } from '../memory/set-tables.ts'
+import { SET_WINDOW, SET_WINDOW_MASK } from '../memory/source-memory.ts'
+import { acknowledgedTo, type CountedSource, sumManifests } from './conservation.ts'
+import { balanced, type ResponsibilityPolicy, roundRobin } from './responsibility.ts'
+import { expandSet, isAfter } from './set-identifier.ts'
+import { assert, ProtocolError } from './setting.ts'
+
+/** Why a set was closed. */
+export type CloseReason = 'period' | 'asked' | 'memory' | 'end'
+
+export interface SetProgress {
+  readonly set: number
+  readonly label: string | undefined
+  readonly reason: CloseReason
+  /** The instant that the set represents: when its period ended. */
+  readonly consistencyTime: number
+  state: 'closing' | 'sealed' | 'formed' | 'transferring' | 'committing' | 'secured' | 'applying' | 'applied'
+  updates: number
+  bytes: number
+  writtenBytes: number
+}
+
+export interface CoordinatorSetting {
+  readonly board: Board
+  readonly members: number
+  readonly tables: readonly SetTables[]
+  readonly policy: ResponsibilityPolicy
+  readonly periodMs: number
+  /** Number of secondary components; 0 when sets are formed and dropped. */
+  readonly secondaries: number
+  /** The first set to be formed (whole number). */
+  readonly firstSet: number
+  /** Makes durable that identifiers below it may be handed out; called before they are. */
+  raiseCeiling(set: number): void
+  /** A set has become formed, secured or applied. */
+  onSet(progress: SetProgress): void
+}
+
+/** Sets whose identifiers are made durable at once, so that this is done rarely. */
+const CEILING_STEP = 1024
+
+/**
+ * The life of sets, as the control thread leads it: closes periods, finds them formed, releases them to the secondary one
+ * after the other, says when they are secured and applied. A state machine over the board, driven by `step`; told the time.
+ *
+ *      forming -> closing -> sealed -> formed -> transferring -> committing -> secured -> applying -> applied
+ *      close()   all quiet  manifests  conserved  all journaled    committed                marked
+ */
+export class Coordinator {
+  readonly sources = new Set<CountedSource>()
+  /** Applying pauses before the next set while it is held. */
+  applyHeld = false
+  closedEarly = 0
+  private readonly setting: CoordinatorSetting
+  private readonly slots: readonly number[]
+  /** Unsecured and unapplied sets, oldest first. */
+  private readonly sets: SetProgress[] = []
+  private readonly loads: Float64Array
+  private forming: number
+  private secured: number
+  private applied: number
+  private ceiling: number
+  private turn = 0
+  private periodBegan: number
+  private lastConsistencyTime: number
+  private closeAsked: { label: string | undefined; reason: CloseReason } | undefined
+
+  constructor(setting: CoordinatorSetting, nowMs: number) {
+    this.setting = setting
+    this.slots = Array.from({ length: setting.members }, (_, slot) => slot)
+    this.loads = new Float64Array(setting.board.layout.volumes)
+    this.forming = setting.firstSet
+    this.secured = setting.firstSet - 1
+    this.applied = this.secured
+    this.ceiling = this.secured
+    this.periodBegan = nowMs
+    this.lastConsistencyTime = nowMs
+    const { board } = setting
+    this.raiseCeilingFor(this.forming)
+    roundRobin(this.table(this.forming), this.slots, 0)
+    const before = this.secured | 0
+    board.storeSealed(before)
+    board.storeTransfer(before)
+    board.storeSecured(before)
+    board.storeCommit(before)
+    board.storeApply(before)
+    for (let slot = 0; slot < setting.members; slot++) {
+      board.storeQuiet(slot, before)
+      board.storeManifested(slot, before)
+      board.storeDiscarded(slot, before)
+    }
+    for (let n = 0; n < setting.secondaries; n++) {
+      board.storeJournaled(n, before)
+      board.storeApplied(n, before)
+    }
+    board.storeCommitted(before)
+    board.storeApplying(before)
+    board.storeMarked(before)
+    board.storeForming(this.forming | 0)
+  }
+
+  get formingSet(): number {
+    return this.forming
+  }
+  get securedSet(): number {
+    return this.secured
+  }
+  get appliedSet(): number {
+    return this.applied
+  }
+  get formedSet(): number {
+    const unformed = this.sets.find((progress) => progress.state === 'closing' || progress.state === 'sealed')
+    return (unformed === undefined ? this.forming : unformed.set) - 1
+  }
+  get applyingSet(): number | null {
+    return this.sets.find((progress) => progress.state === 'applying')?.set ?? null
+  }
+
+  /** Ends the period at the next step. Returns the set that ends then. */
+  closeSet(label: string | undefined, reason: CloseReason = 'asked'): number {
+    if (this.closeAsked === undefined || label !== undefined) this.closeAsked = { label, reason }
+    return this.forming
+  }
+
+  /** Whether a set was asked to be closed under another name and has not been closed yet. */
+  get hasCloseAsked(): boolean {
+    return this.closeAsked !== undefined
+  }
+
+  /** Does all that can be done now. Returns the milliseconds until something is due. */
+  step(nowMs: number): number {
+    while (this.formAndSecure() || this.apply() || this.closeIfDue(nowMs)) {
+      // Each of them may have made another one possible.
+    }
+    return Math.max(0, this.periodBegan + this.setting.periodMs - nowMs)
+  }
+
+  /** Wakes everyone who may have something to do because a word of the board has changed. */
+  wakeComponents(): void {
+    const { board, members } = this.setting
+    for (let slot = 0; slot < members; slot++) board.parking[slot]?.wake()
+  }
+
+  private wakeSecondaries(): void {
+    const { board, secondaries } = this.setting
+    for (let n = 0; n < secondaries; n++) board.parking[board.layout.slots + n]?.wake()
+  }
+
+  private closeIfDue(nowMs: number): boolean {
+    const newest = this.sets[this.sets.length - 1]
+    if (newest !== undefined && (newest.state === 'closing' || newest.state === 'sealed')) return false
+    if (!this.windowAllows()) return false
+    const reason = this.reasonToClose(nowMs)
+    if (reason === undefined) return false
+    this.close(nowMs, reason)
+    return true
+  }
+
+  private reasonToClose(nowMs: number): CloseReason | undefined {
+    if (this.closeAsked !== undefined) return this.closeAsked.reason
+    if (nowMs - this.periodBegan >= this.setting.periodMs) return 'period'
+    if (this.isShortOfMemory()) return 'memory'
+    return undefined
+  }
+
+  /** Someone waits for memory, and only the forming set can give any back: nothing earlier is still being secured. */
+  private isShortOfMemory(): boolean {
+    const { board, members } = this.setting
+    let short = false
+    const secured = (this.forming - 1) | 0
+    for (let slot = 0; slot < members; slot++) {
+      if (board.loadDiscarded(slot) !== secured) return false
+      if (board.loadPressure(slot) === 1) short = true
+    }
+    return short
+  }
+
+  /** The tables of the next set are those of a set a window earlier: it must be gone everywhere. */
+  private windowAllows(): boolean {
+    const { board, members } = this.setting
+    const gone = (this.forming + 1 - SET_WINDOW) | 0
+    for (let slot = 0; slot < members; slot++) if (isAfter(gone, board.loadDiscarded(slot))) return false
+    return this.sets.length < SET_WINDOW - 1
+  }
+
+  private close(nowMs: number, reason: CloseReason): void {
+    const { board } = this.setting
+    const set = this.forming
+    const next = set + 1
+    this.raiseCeilingFor(next)
+    this.decideResponsibility(set, next)
+    board.resetGroupSequence(next | 0)
+    this.lastConsistencyTime = Math.max(this.lastConsistencyTime, nowMs)
+    this.sets.push({
+      set,
+      label: this.closeAsked?.label,
+      reason,
+      consistencyTime: this.lastConsistencyTime,
+      state: 'closing',
+      updates: 0,
+      bytes: 0,
+      writtenBytes: 0
+    })
+    if (reason === 'memory') this.closedEarly++
+    this.closeAsked = undefined
+    this.periodBegan = nowMs
+    this.forming = next
+    // The tables above are in place before anyone can tag with the next set.
+    board.storeForming(next | 0)
+    this.wakeComponents()
+  }
+
+  private decideResponsibility(set: number, next: number): void {
+    const table = this.table(next)
+    if (this.setting.policy === 'round-robin') roundRobin(table, this.slots, ++this.turn)
+    else balanced(table, this.table(set), this.slots, this.loads)
+    // Old load fades, so that the table follows a change within a few periods.
+    for (let volume = 0; volume < this.loads.length; volume++) {
+      this.loads[volume] = (this.loads[volume] as number) / 2
+    }
+  }
+
+  private formAndSecure(): boolean {
+    let progressed = false
+    for (const progress of this.sets) {
+      switch (progress.state) {
+        case 'closing':
+          progressed = this.seal(progress) || progressed
+          break
+        case 'sealed':
+          progressed = this.form(progress) || progressed
+          break
+        case 'formed':
+          progressed = this.release(progress) || progressed
+          break
+        case 'transferring':
+          progressed = this.commit(progress) || progressed
+          break
+        case 'committing':
+          progressed = this.secureCommitted(progress) || progressed
+          break
+        default:
+      }
+    }
+    return progressed
+  }
+
+  private seal(progress: SetProgress): boolean {
+    const { board, members } = this.setting
+    for (let slot = 0; slot < members; slot++) {
+      if (isAfter(progress.set | 0, board.loadQuiet(slot))) return false
+    }
+    progress.state = 'sealed'
+    board.storeSealed(progress.set | 0)
+    this.wakeComponents()
+    return true
+  }
+
+  private form(progress: SetProgress): boolean {
+    const { board, members } = this.setting
+    for (let slot = 0; slot < members; slot++) {
+      if (isAfter(progress.set | 0, board.loadManifested(slot))) return false
+    }
+    this.checkConservation(progress)
+    progress.state = 'formed'
+    this.setting.onSet(progress)
+    return true
+  }
+
+  private checkConservation(progress: SetProgress): void {
+    const low = progress.set | 0
+    const held = sumManifests(this.setting.tables, low, this.table(progress.set), this.loads)
+    assert(held.misplaced < 0, `volume ${held.misplaced} has a second responsible component in set ${progress.set}`)
+    let updates = 0
+    let names = 0
+    for (const source of this.sources) {
+      const tally = acknowledgedTo(source, low, this.forming | 0)
+      updates += tally.updates
+      names = (names + tally.names) | 0
+    }
+    if (updates !== held.updates || names !== held.names) {
+      throw new ProtocolError(
+        `set ${progress.set} is not conserved: ${updates} updates acknowledged, ${held.updates} held` +
+          (updates === held.updates ? ', not the same ones' : '')
+      )
+    }
+    progress.updates = held.updates
+    progress.bytes = held.bytes
+  }
+
+  /** One set after the other: the next one is released when the one before is journaled everywhere. */
+  private release(progress: SetProgress): boolean {
+    for (const earlier of this.sets) {
+      if (earlier === progress) break
+      if (earlier.state === 'formed' || earlier.state === 'transferring' || earlier.state === 'committing') return false
+    }
+    if (this.setting.secondaries === 0 || progress.updates === 0) {
+      this.secure(progress)
+      return true
+    }
+    const { board } = this.setting
+    board.storeSetFacts(progress.set | 0, progress.consistencyTime, progress.updates, progress.bytes)
+    progress.state = 'transferring'
+    board.storeTransfer(progress.set | 0)
+    this.wakeComponents()
+    return true
+  }
+
+  private commit(progress: SetProgress): boolean {
+    const { board, secondaries } = this.setting
+    for (let n = 0; n < secondaries; n++) {
+      if (isAfter(progress.set | 0, board.loadJournaled(n))) return false
+    }
+    progress.state = 'committing'
+    board.storeCommit(progress.set | 0)
+    this.wakeSecondaries()
+    return true
+  }
+
+  private secureCommitted(progress: SetProgress): boolean {
+    if (isAfter(progress.set | 0, this.setting.board.loadCommitted())) return false
+    this.secure(progress)
+    return true
+  }
+
+  private secure(progress: SetProgress): void {
+    progress.state = 'secured'
+    this.secured = progress.set
+    this.setting.onSet(progress)
+    this.setting.board.storeSecured(progress.set | 0)
+    this.wakeComponents()
+  }
+
+  /** Sets are applied whole and in order; one that holds nothing is applied when those before it are. */
+  private apply(): boolean {
+    const oldest = this.sets[0]
+    if (oldest === undefined) return false
+    if (oldest.state === 'applying') {
+      const { board, secondaries } = this.setting
+      if (isAfter(oldest.set | 0, board.loadMarked())) return false
+      for (let n = 0; n < secondaries; n++) oldest.writtenBytes += board.loadWritten(n)
+      return this.finishApply(oldest)
+    }
+    if (oldest.state !== 'secured' || this.applyHeld) return false
+    if (this.setting.secondaries === 0 || oldest.updates === 0) return this.finishApply(oldest)
+    oldest.state = 'applying'
+    this.setting.board.storeApply(oldest.set | 0)
+    this.wakeSecondaries()
+    return true
+  }
+
+  private finishApply(progress: SetProgress): boolean {
+    progress.state = 'applied'
+    this.applied = progress.set
+    this.sets.shift()
+    this.setting.onSet(progress)
+    return true
+  }
+
+  private raiseCeilingFor(set: number): void {
+    if (set <= this.ceiling) return
+    this.ceiling = set + CEILING_STEP
+    this.setting.raiseCeiling(this.ceiling)
+  }
+
+  private table(set: number): Uint8Array {
+    return this.setting.board.responsibility[set & SET_WINDOW_MASK] as Uint8Array
+  }
+
+  /** The whole set identifier with these low bits. */
+  expand(low: number): number {
+    return expandSet(low, this.forming)
+  }
+}

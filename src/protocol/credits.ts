@@ -1,0 +1,147 @@
+import type { Arena } from '../memory/arena.ts'
+import { ENTRY_CLOSE, ENTRY_GRANT, entry, entryKind, entryValue } from '../memory/link.ts'
+import {
+  chunkOf,
+  LANE_ONWARD,
+  LANE_REQUEST,
+  Lane,
+  type LaneNotices,
+  laneKindOf,
+  lanesPerPeer,
+  laneValue
+} from './lane.ts'
+import { onwardOf } from './members.ts'
+import type { OutLink } from './out-link.ts'
+import { type Granter, Places } from './places.ts'
+import { assert, type Setting } from './setting.ts'
+
+/** A chunk at another mirror that belongs to a chunk here: what comes into ours is passed on into it, at equal offsets. */
+export interface Onward {
+  readonly out: OutLink
+  readonly chunk: number
+  readonly chunkAddress: number
+}
+
+const NONE: readonly Onward[] = []
+
+/**
+ * Credits between components: which chunks of the own arena were granted to whom, and what the own lanes into other arenas
+ * were granted. "A responsible component only against onward places that it already holds": a chunk for requests is granted
+ * together with a chunk at each further mirror.
+ */
+export class Credits implements Granter, LaneNotices {
+  readonly places: Places
+  /** The lane into the own arena. */
+  readonly own: Lane
+  private readonly setting: Setting
+  private readonly outs: readonly OutLink[]
+  private readonly arena: Arena
+  private readonly kinds: number
+  private readonly onward: (readonly Onward[])[]
+  private readonly onwardSlots: readonly (readonly number[])[]
+  /** The highest secured set that was discarded. */
+  private secured: number
+
+  constructor(setting: Setting, outs: readonly OutLink[], placesType: typeof Places = Places) {
+    this.setting = setting
+    this.outs = outs
+    this.arena = setting.arenas[setting.slot] as Arena
+    this.kinds = lanesPerPeer(setting.mirrors)
+    this.secured = (setting.firstSet - 1) | 0
+    const { layout } = this.arena
+    this.own = new Lane(LANE_REQUEST, layout.chunkShift, this)
+    this.onward = Array.from({ length: layout.chunks }, () => NONE)
+    this.onwardSlots = Array.from({ length: setting.members }, (_, taker) =>
+      taker === setting.slot || setting.mirrors === 1
+        ? []
+        : onwardOf(setting.slot, taker, setting.mirrors, setting.members)
+    )
+    this.places = new placesType(layout, 1 + (setting.members - 1) * this.kinds, this)
+  }
+
+  /** The own lane closes a chunk or wants more of them. */
+  notice(word: number): void {
+    const value = entryValue(word)
+    if (entryKind(word) === ENTRY_CLOSE) this.places.close(chunkOf(value), this.secured)
+    else this.places.want(0, chunkOf(value))
+  }
+
+  /** A peer has granted us a chunk of its arena. */
+  granted(peer: number, value: number): void {
+    const lane = (this.outs[peer] as OutLink).lanes[laneKindOf(value)] as Lane
+    lane.granted(chunkOf(value))
+  }
+
+  /** A peer writes no more into a chunk of ours; nor do we into those that belong to it. */
+  closed(peer: number, value: number): void {
+    const chunk = chunkOf(value)
+    assert(chunk < this.onward.length, `component ${peer} closed a chunk that does not exist`)
+    for (const { out, chunk: far } of this.onward[chunk] as readonly Onward[]) {
+      ;(out.lanes[LANE_ONWARD] as Lane).close(far)
+    }
+    this.onward[chunk] = NONE
+    this.places.close(chunk, this.secured)
+  }
+
+  wanted(peer: number, value: number): void {
+    this.places.want(this.laneIndex(peer, laneKindOf(value)), chunkOf(value))
+  }
+
+  discard(secured: number): void {
+    this.secured = secured
+    this.places.discard(secured)
+  }
+
+  /** Where updates in the chunk of this byte address are passed on to. */
+  onwardOfChunk(address: number): readonly Onward[] {
+    return this.onward[address >>> this.arena.layout.chunkShift] as readonly Onward[]
+  }
+
+  grant(lane: number, chunk: number): boolean {
+    if (lane === 0) {
+      this.own.granted(chunk)
+      return true
+    }
+    const peer = this.peerOfLane(lane)
+    const kind = (lane - 1) % this.kinds
+    if (kind === LANE_REQUEST && !this.setAsideOnward(peer, chunk)) return false
+    ;(this.outs[peer] as OutLink).notice(entry(ENTRY_GRANT, laneValue(kind, chunk)))
+    return true
+  }
+
+  /** The slot that fills a lane; the own slot for the own lane. */
+  peerOfLane(lane: number): number {
+    if (lane === 0) return this.setting.slot
+    const index = Math.floor((lane - 1) / this.kinds)
+    return index < this.setting.slot ? index : index + 1
+  }
+
+  private setAsideOnward(taker: number, chunk: number): boolean {
+    const slots = this.onwardSlots[taker] as readonly number[]
+    let ready = true
+    for (const slot of slots) {
+      const lane = this.onwardLane(slot)
+      if (lane.creditCount > 0) continue
+      lane.want(1)
+      ready = false
+    }
+    if (!ready) return false
+    if (slots.length > 0) {
+      this.onward[chunk] = slots.map((slot) => {
+        const far = this.onwardLane(slot).takeCredit()
+        const out = this.outs[slot] as OutLink
+        return { out, chunk: far, chunkAddress: far * out.arena.layout.chunkBytes }
+      })
+    }
+    return true
+  }
+
+  private onwardLane(slot: number): Lane {
+    return (this.outs[slot] as OutLink).lanes[LANE_ONWARD] as Lane
+  }
+
+  private laneIndex(peer: number, kind: number): number {
+    const index = peer < this.setting.slot ? peer : peer - 1
+    return 1 + index * this.kinds + kind
+  }
+}

@@ -1,0 +1,109 @@
+import type { SetTables } from '../memory/set-tables.ts'
+import { nameHash, type SetTable } from '../memory/set-tables.ts'
+import { SET_WINDOW, SET_WINDOW_MASK } from '../memory/source-memory.ts'
+
+/**
+ * What a component holds of each unsecured set: the updates for which it is responsible, in the order in which it gave their
+ * sequence identifiers (figure 2B), and how much it holds in all, mirrors included.
+ */
+const BLOCK = 4096
+
+/** A list of addresses that grows by blocks and gives them back. */
+export class AddressList {
+  length = 0
+  private readonly blocks: Int32Array[] = []
+  private readonly pool: Int32Array[]
+
+  constructor(pool: Int32Array[]) {
+    this.pool = pool
+  }
+
+  push(address: number): void {
+    const at = this.length & (BLOCK - 1)
+    if (at === 0) this.blocks.push(this.pool.pop() ?? new Int32Array(BLOCK))
+    const block = this.blocks[this.length >>> 12] as Int32Array
+    block[at] = address
+    this.length++
+  }
+
+  at(index: number): number {
+    return (this.blocks[index >>> 12] as Int32Array)[index & (BLOCK - 1)] as number
+  }
+
+  clear(): void {
+    for (const block of this.blocks) this.pool.push(block)
+    this.blocks.length = 0
+    this.length = 0
+  }
+}
+
+export class HeldUpdates {
+  private readonly tables: SetTables
+  private readonly lists: readonly AddressList[]
+  private readonly updates = new Float64Array(SET_WINDOW)
+  private readonly bytes = new Float64Array(SET_WINDOW)
+  private updatesNow = 0
+  private bytesNow = 0
+
+  constructor(tables: SetTables, firstSet: number) {
+    this.tables = tables
+    const pool: Int32Array[] = []
+    this.lists = Array.from({ length: SET_WINDOW }, () => new AddressList(pool))
+    for (let n = 0; n < SET_WINDOW; n++) tables.at(firstSet + n).restart(firstSet + n)
+  }
+
+  get heldUpdates(): number {
+    return this.updatesNow
+  }
+  get heldBytes(): number {
+    return this.bytesNow
+  }
+
+  table(set: number): SetTable {
+    return this.tables.at(set)
+  }
+
+  /** A copy is held here, in whatever role. */
+  hold(set: number, recordBytes: number): void {
+    const at = set & SET_WINDOW_MASK
+    this.updates[at] = (this.updates[at] as number) + 1
+    this.bytes[at] = (this.bytes[at] as number) + recordBytes
+    this.updatesNow++
+    this.bytesNow += recordBytes
+  }
+
+  /**
+   * Notes an update for which this component is responsible, at its byte address, with the sequence given to it
+   * (blocks 306, 322).
+   */
+  note(
+    set: number,
+    volume: number,
+    sequence: number,
+    dataBytes: number,
+    source: number,
+    ordinal: number,
+    address: number
+  ): void {
+    this.tables.at(set).count(volume, sequence, dataBytes, nameHash(source, ordinal))
+    const list = this.lists[set & SET_WINDOW_MASK] as AddressList
+    list.push(address)
+  }
+
+  /** The addresses of the set's updates, in sequence order for each volume. */
+  listOf(set: number): AddressList {
+    return this.lists[set & SET_WINDOW_MASK] as AddressList
+  }
+
+  /** Forgets a secured set; its table is for the set that comes a window later (R13). */
+  discard(set: number): void {
+    const at = set & SET_WINDOW_MASK
+    this.updatesNow -= this.updates[at] as number
+    this.bytesNow -= this.bytes[at] as number
+    this.updates[at] = 0
+    this.bytes[at] = 0
+    const list = this.lists[at] as AddressList
+    list.clear()
+    this.tables.at(set).restart((set + SET_WINDOW) | 0)
+  }
+}

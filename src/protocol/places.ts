@@ -1,0 +1,200 @@
+import type { ArenaLayout } from '../memory/arena.ts'
+import { grantsMissing } from './lane.ts'
+import { isAfter } from './set-identifier.ts'
+import { assert } from './setting.ts'
+
+/**
+ * The chunks of one component's arena, and who may fill them: "a holder grants credits against places that it has".
+ *
+ *      free -> granted (one lane fills it) -> closed (its sets are not secured yet) -> free
+ *
+ * Every lane is kept at two chunks that are granted and not closed, more while a transaction asked for more. Lanes that
+ * have fewer are served first come, first served; while one has to wait, this component is under pressure and the set is
+ * closed early. No lane may ask for more than a share that all lanes could have at once: so who waits at the head of one
+ * holder's queue never waits for what another waiter got elsewhere.
+ */
+const USUAL_CHUNKS = 2
+
+const FREE = 0
+const GRANTED = 1
+const CLOSED = 2
+
+const SERVED = 0
+const NO_MEMORY = 1
+const NO_PLACE_ONWARD = 2
+
+/** Hands a chunk to its lane; false when that cannot be done now (no place onward): the lane keeps its turn. */
+export interface Granter {
+  grant(lane: number, chunk: number): boolean
+}
+
+export class Places {
+  private readonly layout: ArenaLayout
+  private readonly granter: Granter
+  private readonly free: number[]
+  private readonly state: Uint8Array
+  /** By chunk: the highest set of its updates, valid where `filled` is 1. */
+  private readonly highestSet: Int32Array
+  private readonly filled: Uint8Array
+  private readonly laneOf: Int32Array
+  private readonly outstanding: Int32Array
+  /** By lane: chunks granted so far, and up to which number of them its sender asked for. */
+  private readonly grantedSoFar: Float64Array
+  private readonly asked: Float64Array
+  /** Lanes below what they should have, in the order in which they fell below. */
+  private readonly queue: number[] = []
+  private readonly queued: Uint8Array
+
+  constructor(layout: ArenaLayout, lanes: number, granter: Granter) {
+    assert(layout.chunks >= lanes * USUAL_CHUNKS, `an arena of ${layout.chunks} chunks cannot serve ${lanes} lanes`)
+    this.layout = layout
+    this.granter = granter
+    // The lowest chunks on top: memory that was used before is used again.
+    this.free = Array.from({ length: layout.chunks }, (_, n) => layout.chunks - 1 - n)
+    this.state = new Uint8Array(layout.chunks)
+    this.highestSet = new Int32Array(layout.chunks)
+    this.filled = new Uint8Array(layout.chunks)
+    this.laneOf = new Int32Array(layout.chunks)
+    this.outstanding = new Int32Array(lanes)
+    this.grantedSoFar = new Float64Array(lanes)
+    this.asked = new Float64Array(lanes)
+    this.queued = new Uint8Array(lanes)
+    for (let lane = 0; lane < lanes; lane++) this.enqueueIfBelow(lane)
+  }
+
+  get chunks(): number {
+    return this.layout.chunks
+  }
+  get freeChunks(): number {
+    return this.free.length
+  }
+  /** A lane has to wait for memory. */
+  get isShort(): boolean {
+    return this.queue.length > 0 && this.free.length === 0
+  }
+  /** A lane has to wait, for memory here or for a place onward. */
+  get isQueued(): boolean {
+    return this.queue.length > 0
+  }
+
+  /** A record of `set` lies in the chunk of this byte address. Called for each update: short. */
+  note(address: number, set: number): void {
+    const chunk = address >>> this.layout.chunkShift
+    if (this.highestSet[chunk] === set && this.filled[chunk] === 1) return
+    assert(this.state[chunk] === GRANTED, `an update lies in chunk ${chunk}, which is not granted`)
+    if (this.filled[chunk] === 0 || isAfter(set, this.highestSet[chunk] as number)) {
+      this.highestSet[chunk] = set
+      this.filled[chunk] = 1
+    }
+  }
+
+  laneOfAddress(address: number): number {
+    return this.laneOf[address >>> this.layout.chunkShift] as number
+  }
+
+  /** The lane's sender writes no more into it. @param secured  the highest secured set */
+  close(chunk: number, secured: number): void {
+    assert(this.state[chunk] === GRANTED, `chunk ${chunk} was closed but is not granted`)
+    const lane = this.laneOf[chunk] as number
+    this.outstanding[lane] = (this.outstanding[lane] as number) - 1
+    this.state[chunk] = CLOSED
+    this.freeIfSecured(chunk, secured)
+    this.enqueueIfBelow(lane)
+  }
+
+  /** A transaction of the lane's sender needs more than usual: `asked` has the low bits of a number of grants. */
+  want(lane: number, asked: number): void {
+    const granted = this.grantedSoFar[lane] as number
+    const missing = grantsMissing(asked, granted)
+    assert(missing <= this.layout.chunks, `a lane wants ${missing} chunks of ${this.layout.chunks}`)
+    this.asked[lane] = Math.max(this.asked[lane] as number, granted + missing)
+    this.enqueueIfBelow(lane)
+  }
+
+  /** Frees what holds nothing but updates of secured sets (R13). */
+  discard(secured: number): void {
+    for (let chunk = 0; chunk < this.state.length; chunk++) {
+      if (this.state[chunk] === CLOSED) this.freeIfSecured(chunk, secured)
+    }
+  }
+
+  /** Grants what is free to those who wait for it, in order. Returns how many chunks it granted. */
+  serve(): number {
+    let granted = 0
+    let waiting = 0
+    for (let n = 0; n < this.queue.length; n++) {
+      const lane = this.queue[n] as number
+      const before = this.outstanding[lane] as number
+      const outcome = this.serveLane(lane)
+      granted += (this.outstanding[lane] as number) - before
+      if (outcome === SERVED) {
+        this.queued[lane] = 0
+        continue
+      }
+      this.queue[waiting++] = lane
+      // Memory goes to the first who waits for it. Who waits for a place onward keeps its turn and holds up nobody: the
+      // place that it waits for may be in a lane behind it at the other end.
+      if (outcome === NO_MEMORY) {
+        this.queue.copyWithin(waiting, n + 1)
+        waiting += this.queue.length - n - 1
+        break
+      }
+    }
+    this.queue.length = waiting
+    return granted
+  }
+
+  private serveLane(lane: number): number {
+    while (this.isBelow(lane)) {
+      const chunk = this.allocate()
+      if (chunk < 0) return NO_MEMORY
+      if (!this.granter.grant(lane, chunk)) {
+        this.free.push(chunk)
+        return NO_PLACE_ONWARD
+      }
+      this.state[chunk] = GRANTED
+      this.filled[chunk] = 0
+      this.laneOf[chunk] = lane
+      this.outstanding[lane] = (this.outstanding[lane] as number) + 1
+      this.grantedSoFar[lane] = (this.grantedSoFar[lane] as number) + 1
+    }
+    return SERVED
+  }
+
+  /** Calls `each` with the byte addresses at which granted or closed chunks with updates begin. */
+  forEachFilled(each: (address: number, lane: number) => void): void {
+    for (let chunk = 0; chunk < this.state.length; chunk++) {
+      if (this.state[chunk] !== FREE && this.filled[chunk] === 1) {
+        each(chunk * this.layout.chunkBytes, this.laneOf[chunk] as number)
+      }
+    }
+  }
+
+  /** A free chunk, or -1. Overridden in the simulator's broken variants only. */
+  protected allocate(): number {
+    return this.free.pop() ?? -1
+  }
+
+  private freeIfSecured(chunk: number, secured: number): void {
+    if (this.filled[chunk] === 1 && isAfter(this.highestSet[chunk] as number, secured)) return
+    this.state[chunk] = FREE
+    this.filled[chunk] = 0
+    this.giveBack(chunk)
+  }
+
+  /** Whoever had updates in the chunk has discarded them. The simulator looks whether it may. */
+  protected giveBack(chunk: number): void {
+    this.free.push(chunk)
+  }
+
+  private enqueueIfBelow(lane: number): void {
+    if (this.queued[lane] === 1 || !this.isBelow(lane)) return
+    this.queued[lane] = 1
+    this.queue.push(lane)
+  }
+
+  private isBelow(lane: number): boolean {
+    if ((this.outstanding[lane] as number) < USUAL_CHUNKS) return true
+    return (this.grantedSoFar[lane] as number) < (this.asked[lane] as number)
+  }
+}

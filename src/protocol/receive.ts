@@ -1,0 +1,209 @@
+import type { Arena } from '../memory/arena.ts'
+import { copyOnce } from '../memory/copy.ts'
+import {
+  ENTRY_CLOSE,
+  ENTRY_GRANT,
+  ENTRY_UPDATE,
+  ENTRY_WANT,
+  entryKind,
+  entryValue,
+  type Link,
+  REJECTED
+} from '../memory/link.ts'
+import {
+  FLAG_MIRROR,
+  RECORD_BYTES,
+  RECORD_FLAGS,
+  RECORD_LENGTH,
+  RECORD_POSITION,
+  RECORD_SEQUENCE,
+  RECORD_SET,
+  RECORD_SOURCE,
+  RECORD_VOLUME
+} from '../memory/record.ts'
+import { SET_WINDOW_MASK } from '../memory/source-memory.ts'
+import type { Credits } from './credits.ts'
+import type { HeldUpdates } from './held.ts'
+import type { OutLink } from './out-link.ts'
+import type { Places } from './places.ts'
+import type { Sequencer } from './sequencer.ts'
+import { assert, type Setting } from './setting.ts'
+
+/** Entries read from one link before something else has its turn. */
+const BATCH = 1024
+
+/** The receiving end of a link from another component. */
+export class InLink {
+  readonly slot: number
+  readonly link: Link
+  /** Entries below it were read and noted. */
+  noted = 0
+  /** Entries below it are held also where they were passed on. */
+  held = 0
+  /** How many further mirrors each request is passed on to. */
+  readonly passedOn: number
+  /** Requests passed on and not yet held there, oldest first: the ordinal, then pairs (slot, ordinal in the link to it). */
+  readonly pending: number[] = []
+  pendingAt = 0
+
+  constructor(slot: number, link: Link, passedOn: number) {
+    this.slot = slot
+    this.link = link
+    this.passedOn = passedOn
+  }
+}
+
+/** Figure 3B: a data update is received from another backup component. */
+export class Receiver {
+  rejected = 0
+  received = 0
+  private readonly setting: Setting
+  private readonly outs: readonly OutLink[]
+  private readonly places: Places
+  private readonly held: HeldUpdates
+  private readonly sequencer: Sequencer
+  private readonly credits: Credits
+  private readonly arena: Arena
+
+  constructor(
+    setting: Setting,
+    outs: readonly OutLink[],
+    places: Places,
+    held: HeldUpdates,
+    sequencer: Sequencer,
+    credits: Credits
+  ) {
+    this.setting = setting
+    this.outs = outs
+    this.places = places
+    this.held = held
+    this.sequencer = sequencer
+    this.credits = credits
+    this.arena = setting.arenas[setting.slot] as Arena
+  }
+
+  /** Reads a batch from the link; answers what is held. Returns how many entries it read or answered. */
+  receiveFrom(link: InLink): number {
+    const published = link.link.loadPublished()
+    const before = link.noted
+    let count = (published - before) | 0
+    if (count > BATCH) count = BATCH
+    if (count > 0) {
+      this.sequencer.beginReceived(this.setting.board.loadForming(), count)
+      const { entries, mask } = link.link
+      for (let n = 0; n < count; n++) {
+        const ordinal = link.noted
+        const word = entries[ordinal & mask] as number
+        if (entryKind(word) === ENTRY_UPDATE) this.receiveUpdate(link, ordinal, entryValue(word) * 8)
+        else this.receiveNotice(link, word)
+        link.noted = (ordinal + 1) | 0
+      }
+    }
+    return ((link.noted - before) | 0) + this.answer(link, before)
+  }
+
+  /** Block 320: are we responsible for the volume? */
+  private receiveUpdate(link: InLink, ordinal: number, address: number): void {
+    const { ints } = this.arena
+    const i = address >>> 2
+    const volume = ints[i + RECORD_VOLUME] as number
+    const set = ints[i + RECORD_SET] as number
+    const table = this.setting.board.responsibility[set & SET_WINDOW_MASK] as Uint8Array
+    const responsible = table[volume] as number
+    const isMirror = ((ints[i + RECORD_FLAGS] as number) & FLAG_MIRROR) !== 0
+    this.received++
+    if (responsible === this.setting.slot && !isMirror) this.acceptAsResponsible(link, ordinal, address, set, volume)
+    else if (isMirror && responsible === link.slot) this.acceptAsMirror(address, set)
+    else this.reject(link, ordinal)
+  }
+
+  /** Blocks 322-326: accept, give the sequence identifier, keep track of who sent it, acknowledge with the identifier. */
+  private acceptAsResponsible(link: InLink, ordinal: number, address: number, set: number, volume: number): void {
+    const { ints, floats } = this.arena
+    const i = address >>> 2
+    const f = address >>> 3
+    const held = this.held
+    const sequence = this.sequencer.giveReceived(held.table(set), set, volume, floats[f + RECORD_SEQUENCE] as number)
+    floats[f + RECORD_SEQUENCE] = sequence
+    const bytes = ints[i + RECORD_BYTES] as number
+    this.places.note(address, set)
+    held.hold(set, bytes)
+    const dataBytes = ints[i + RECORD_LENGTH] as number
+    const name = (floats[f + RECORD_POSITION] as number) | 0
+    held.note(set, volume, sequence, dataBytes, ints[i + RECORD_SOURCE] as number, name, address)
+    link.link.sequences[ordinal & link.link.mask] = sequence
+    if (link.passedOn > 0) this.passOn(link, ordinal, address, bytes, sequence)
+  }
+
+  /** Blocks 328-332: from the responsible one: accept the update and its identifier, keep track of who sent it. */
+  private acceptAsMirror(address: number, set: number): void {
+    this.places.note(address, set)
+    this.held.hold(set, this.arena.ints[(address >>> 2) + RECORD_BYTES] as number)
+  }
+
+  /** Block 334: nobody here may accept it. It is answered so that its sender finds out, and counted. */
+  private reject(link: InLink, ordinal: number): void {
+    this.rejected++
+    link.link.sequences[ordinal & link.link.mask] = REJECTED
+  }
+
+  /** More than one mirror: the responsible component holds places onward for everything that it may be sent. */
+  private passOn(link: InLink, ordinal: number, address: number, bytes: number, sequence: number): void {
+    const onward = this.credits.onwardOfChunk(address)
+    link.pending.push(ordinal)
+    for (const { out, chunkAddress } of onward) {
+      const outAt = chunkAddress + (address & (this.arena.layout.chunkBytes - 1))
+      copyOnce(this.arena, address, bytes, out.arena, outAt)
+      const flags = out.arena.ints[(outAt >>> 2) + RECORD_FLAGS] as number
+      out.arena.ints[(outAt >>> 2) + RECORD_FLAGS] = flags | FLAG_MIRROR
+      out.arena.floats[(outAt >>> 3) + RECORD_SEQUENCE] = sequence
+      link.pending.push(out.slot, out.sendCopy(outAt))
+    }
+  }
+
+  private receiveNotice(link: InLink, word: number): void {
+    const value = entryValue(word)
+    const kind = entryKind(word)
+    if (kind === ENTRY_GRANT) this.credits.granted(link.slot, value)
+    else if (kind === ENTRY_CLOSE) this.credits.closed(link.slot, value)
+    else if (kind === ENTRY_WANT) this.credits.wanted(link.slot, value)
+    else assert(false, `entry of unknown kind from component ${link.slot}`)
+  }
+
+  /** Tells the sender how far everything is noted here, and held by those to whom we passed it on. */
+  private answer(link: InLink, before: number): number {
+    let work = 0
+    if (link.noted !== before) {
+      link.link.storeNoted(link.noted)
+      work++
+    }
+    if (link.passedOn > 0) work += this.answerHeld(link)
+    if (work > 0) this.setting.board.parking[link.slot]?.wake()
+    return work
+  }
+
+  private answerHeld(link: InLink): number {
+    const { pending } = link
+    const stride = 1 + 2 * link.passedOn
+    while (link.pendingAt < pending.length && this.isHeldOnward(pending, link.pendingAt + 1, link.passedOn)) {
+      link.pendingAt += stride
+    }
+    const held = link.pendingAt < pending.length ? (pending[link.pendingAt] as number) : link.noted
+    if (link.pendingAt === pending.length || link.pendingAt > 4096) {
+      pending.splice(0, link.pendingAt)
+      link.pendingAt = 0
+    }
+    if (held === link.held) return 0
+    link.held = held
+    link.link.storeHeld(held)
+    return 1
+  }
+
+  private isHeldOnward(pending: readonly number[], from: number, count: number): boolean {
+    for (let n = 0; n < count; n++) {
+      const out = this.outs[pending[from + 2 * n] as number] as OutLink
+      if (((out.noted - (pending[from + 2 * n + 1] as number)) | 0) <= 0) return false
+    }
+    return true
+  }
+}

@@ -1,0 +1,59 @@
+/**
+ * Who is responsible for which volume in the next set, decided near the end of each formation period (R10; [0050], [0051]).
+ * Fewer components than volumes, and the reverse, are both usual: the rest has no volume then.
+ */
+export type ResponsibilityPolicy = 'round-robin' | 'balanced'
+
+/** A component that carries more than this many times the average is relieved. */
+const TOLERANCE = 1.1
+
+/** Gives the volumes around; `turn` moves on by one each period, so that nobody keeps a heavy volume. */
+export function roundRobin(table: Uint8Array, slots: readonly number[], turn: number): void {
+  for (let volume = 0; volume < table.length; volume++) {
+    table[volume] = slots[(volume + turn) % slots.length] as number
+  }
+}
+
+/**
+ * Balances by load, largest volume first to the least loaded component; keeps `previous` while that is balanced enough.
+ * @param loads  by volume: what it cost lately; volumes without any are spread by number
+ */
+export function balanced(table: Uint8Array, previous: Uint8Array, slots: readonly number[], loads: Float64Array): void {
+  if (isBalanced(previous, slots, loads)) {
+    table.set(previous)
+    return
+  }
+  const loaded: number[] = []
+  let idle = 0
+  for (let volume = 0; volume < table.length; volume++) {
+    if ((loads[volume] as number) > 0) loaded.push(volume)
+    else table[volume] = slots[idle++ % slots.length] as number
+  }
+  loaded.sort((a, b) => (loads[b] as number) - (loads[a] as number) || a - b)
+  const carried = new Float64Array(slots.length)
+  for (const volume of loaded) {
+    let least = 0
+    for (let n = 1; n < slots.length; n++) if ((carried[n] as number) < (carried[least] as number)) least = n
+    table[volume] = slots[least] as number
+    carried[least] = (carried[least] as number) + (loads[volume] as number)
+  }
+}
+
+function isBalanced(table: Uint8Array, slots: readonly number[], loads: Float64Array): boolean {
+  const carried = new Map<number, number>(slots.map((slot) => [slot, 0]))
+  let total = 0
+  let largest = 0
+  for (let volume = 0; volume < table.length; volume++) {
+    const load = loads[volume] as number
+    const slot = table[volume] as number
+    const sum = carried.get(slot)
+    if (sum === undefined) return false
+    carried.set(slot, sum + load)
+    total += load
+    if (load > largest) largest = load
+  }
+  let most = 0
+  for (const sum of carried.values()) if (sum > most) most = sum
+  // One heavy volume cannot be divided: no table does better than its load.
+  return most <= Math.max(largest, (total / slots.length) * TOLERANCE)
+}

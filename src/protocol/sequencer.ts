@@ -1,0 +1,69 @@
+import type { SetTable } from '../memory/set-tables.ts'
+import type { Setting } from './setting.ts'
+
+/**
+ * Sequence identifiers, by what orders the updates (R6): each volume's running numbers in each set, one running number for
+ * the group in each set, or time stamps of the common timer. The latter two are fetched for a batch at once, after the
+ * published position of the batch was loaded, so that what was acknowledged before has lower ones; gaps are allowed.
+ */
+export class Sequencer {
+  private readonly setting: Setting
+  private readonly ordering: Setting['ordering']
+  private next = 0
+  private left = 0
+  private set = 0
+
+  constructor(setting: Setting) {
+    this.setting = setting
+    this.ordering = setting.ordering
+  }
+
+  /** A batch of at most `count` updates from a source begins. */
+  begin(set: number, count: number): void {
+    if (this.ordering === 'volume-sequence') return
+    this.set = set
+    this.fetch(count)
+  }
+
+  /** A batch of at most `count` updates from another component begins; the takers have stamped them. */
+  beginReceived(set: number, count: number): void {
+    if (this.ordering === 'group-sequence') this.begin(set, count)
+  }
+
+  /** By the responsible component, for an update that it takes itself. */
+  give(table: SetTable, volume: number): number {
+    if (this.ordering === 'volume-sequence') return table.nextSequence(volume)
+    return this.take()
+  }
+
+  /** By the responsible component, for an update of `set` that another one took; `stamp` is what that one wrote. */
+  giveReceived(table: SetTable, set: number, volume: number, stamp: number): number {
+    if (this.ordering === 'volume-sequence') return table.nextSequence(volume)
+    if (this.ordering === 'timestamp') return stamp
+    if (set !== this.set) {
+      this.set = set
+      this.fetch(1)
+    }
+    return this.take()
+  }
+
+  /** By a taker that is not responsible: its time stamp, or 0 where the responsible component gives the number. */
+  stamp(): number {
+    return this.ordering === 'timestamp' ? this.take() : 0
+  }
+
+  private take(): number {
+    if (this.left === 0) this.fetch(1)
+    this.left--
+    return this.next++
+  }
+
+  private fetch(count: number): void {
+    const { board, surroundings } = this.setting
+    this.next =
+      this.ordering === 'timestamp'
+        ? board.takeStamps(surroundings.clock(), count)
+        : board.takeGroupSequences(this.set, count)
+    this.left = count
+  }
+}

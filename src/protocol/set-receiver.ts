@@ -1,0 +1,176 @@
+import type { Arena } from '../memory/arena.ts'
+import type { Board } from '../memory/board.ts'
+import { ENTRY_PART_BEGIN, ENTRY_PART_END, ENTRY_UPDATE, entryKind, entryValue, type Link } from '../memory/link.ts'
+import { expandSet, isAfter } from './set-identifier.ts'
+import type { SetStore } from './set-store.ts'
+import { assert, type Surroundings } from './setting.ts'
+
+/** Entries read from one link before another one has its turn. */
+const BATCH = 1024
+
+export interface ReceiverSetting {
+  /** Which secondary component it is; the first one, 0, also keeps what they have in common. */
+  readonly index: number
+  readonly board: Board
+  /** By slot: the link from that component, and its arena, from which bytes are read until the set is secured. */
+  readonly links: readonly Link[]
+  readonly arenas: readonly Arena[]
+  /** The last set that was applied before (whole number). */
+  readonly lastSet: number
+  readonly surroundings: Surroundings
+}
+
+/**
+ * One secondary backup component: receives its part of each set from every component, says when it is journaled, applies
+ * sets whole and in order, and receives the next one meanwhile (R12; [0035], [0037], [0038]).
+ */
+export class SetReceiver {
+  private readonly setting: ReceiverSetting
+  private readonly store: SetStore
+  private readonly read: Int32Array
+  private readonly ended: Uint8Array
+  private parts = 0
+  private receiving = false
+  /** Sets (whole numbers) up to which this component has got. */
+  private journaled: number
+  private applied: number
+  private applying = false
+  // Of the first one only.
+  private committed: number
+  private announced: number
+  private marked: number
+
+  constructor(setting: ReceiverSetting, store: SetStore) {
+    this.setting = setting
+    this.store = store
+    this.read = new Int32Array(setting.links.length)
+    this.ended = new Uint8Array(setting.links.length)
+    this.journaled = setting.lastSet
+    this.applied = setting.lastSet
+    this.committed = setting.lastSet
+    this.announced = setting.lastSet
+    this.marked = setting.lastSet
+  }
+
+  /** One turn of the duty cycle. Returns how much was done. */
+  step(): number {
+    let work = 0
+    for (let slot = 0; slot < this.setting.links.length; slot++) work += this.receiveFrom(slot)
+    work += this.finishPart()
+    if (this.setting.index === 0) work += this.keepCommon()
+    work += this.apply()
+    return work
+  }
+
+  private receiveFrom(slot: number): number {
+    if (this.ended[slot] === 1) return 0
+    const link = this.setting.links[slot] as Link
+    const arena = this.setting.arenas[slot] as Arena
+    const published = link.loadPublished()
+    const before = this.read[slot] as number
+    let at = before
+    while (at !== published && ((at - before) | 0) < BATCH && this.ended[slot] === 0) {
+      const word = link.entries[at & link.mask] as number
+      switch (entryKind(word)) {
+        case ENTRY_UPDATE:
+          this.store.append(arena, entryValue(word) * 8)
+          break
+        case ENTRY_PART_BEGIN:
+          this.beginPart(entryValue(word))
+          break
+        case ENTRY_PART_END:
+          this.ended[slot] = 1
+          this.parts++
+          break
+        default:
+          assert(false, `entry of unknown kind from component ${slot}`)
+      }
+      at = (at + 1) | 0
+    }
+    if (at === before) return 0
+    this.read[slot] = at
+    link.storeNoted(at)
+    this.setting.board.parking[slot]?.wake()
+    return (at - before) | 0
+  }
+
+  private beginPart(low: number): void {
+    const set = expandSet(this.setting.board.loadTransfer(), this.journaled)
+    assert((set & 0xfffffff) === low, `a part of another set than ${set} was sent`)
+    assert(set > this.journaled, `set ${set} was sent again`)
+    if (this.receiving) return
+    this.receiving = true
+    this.store.begin(set)
+  }
+
+  /** When every component has ended its part: durable, then said. */
+  private finishPart(): number {
+    if (this.parts < this.setting.links.length) return 0
+    const { board, index, surroundings } = this.setting
+    this.store.sync()
+    this.journaled = expandSet(board.loadTransfer(), this.journaled)
+    this.parts = 0
+    this.ended.fill(0)
+    this.receiving = false
+    board.storeJournaled(index, this.journaled | 0)
+    surroundings.ring()
+    return 1
+  }
+
+  private keepCommon(): number {
+    const { board, surroundings } = this.setting
+    const commit = expandSet(board.loadCommit(), this.committed)
+    if (commit > this.committed) {
+      this.store.commit(commit, board.setFact(commit, 0), board.setFact(commit, 1), board.setFact(commit, 2))
+      this.committed = commit
+      board.storeCommitted(commit | 0)
+      surroundings.ring()
+      return 1
+    }
+    const apply = expandSet(board.loadApply(), this.announced)
+    if (apply > this.announced) {
+      this.store.announce(apply)
+      this.announced = apply
+      board.storeApplying(apply | 0)
+      this.wakeOthers()
+      return 1
+    }
+    if (this.marked < this.announced && this.allApplied(this.announced | 0)) {
+      this.store.mark(this.announced)
+      this.marked = this.announced
+      board.storeMarked(this.marked | 0)
+      surroundings.ring()
+      return 1
+    }
+    return 0
+  }
+
+  private apply(): number {
+    const { board, index } = this.setting
+    if (!this.applying) {
+      const next = expandSet(board.loadApplying(), this.applied)
+      if (next <= this.applied) return 0
+      this.store.beginApply(next)
+      this.applied = next
+      this.applying = true
+    }
+    if (this.store.applySome()) {
+      this.applying = false
+      board.storeWritten(index, this.store.writtenBytes)
+      board.storeApplied(index, this.applied | 0)
+      if (index !== 0) board.parking[board.layout.slots]?.wake()
+    }
+    return 1
+  }
+
+  private allApplied(set: number): boolean {
+    const { board } = this.setting
+    for (let n = 0; n < board.layout.secondaries; n++) if (isAfter(set, board.loadApplied(n))) return false
+    return true
+  }
+
+  private wakeOthers(): void {
+    const { board } = this.setting
+    for (let n = 1; n < board.layout.secondaries; n++) board.parking[board.layout.slots + n]?.wake()
+  }
+}

@@ -1,0 +1,283 @@
+import type { Arena } from '../memory/arena.ts'
+import { copyOnce, copyTwice } from '../memory/copy.ts'
+import {
+  FLAG_MIRROR,
+  FLAG_MORE,
+  MIRRORED_TO_SHIFT,
+  RECORD_BYTES,
+  RECORD_FLAGS,
+  RECORD_LENGTH,
+  RECORD_SEQUENCE,
+  RECORD_SET,
+  RECORD_SOURCE,
+  RECORD_VOLUME
+} from '../memory/record.ts'
+import { SET_WINDOW_MASK } from '../memory/source-memory.ts'
+import type { HeldUpdates } from './held.ts'
+import { LANE_REQUEST, type Lane, mirrorLane } from './lane.ts'
+import { mirrorsOf } from './members.ts'
+import type { OutLink } from './out-link.ts'
+import type { Places } from './places.ts'
+import type { Sequencer } from './sequencer.ts'
+import type { Setting } from './setting.ts'
+import type { SourceIntake } from './source-intake.ts'
+
+/** Updates taken from one source before another one, or a link, has its turn. */
+const BATCH = 256
+/** Entries of a link that are left for notices. */
+const ENTRY_RESERVE = 16
+
+/**
+ * Figure 3A: a data update is received from a primary source. The component keeps a copy in its own arena and writes the
+ * second one straight into the arena of the other holder; both places are there before the update is taken.
+ */
+export class Taker {
+  /** Updates that found no room, each counted once. */
+  waits = 0
+  taken = 0
+  private readonly setting: Setting
+  private readonly outs: readonly OutLink[]
+  private readonly own: Lane
+  private readonly places: Places
+  private readonly held: HeldUpdates
+  private readonly sequencer: Sequencer
+  private readonly arena: Arena
+  private readonly mirrorLane: number
+  /** Mirrors of the updates that are taken and sequenced here, for the current batch. */
+  private mirrorSlots: readonly number[]
+  private readonly mirrorChoices: readonly (readonly number[])[]
+  private turn: number
+  private planned = 0
+  /** Of the batch being taken: the set that tags it. */
+  private set: number
+  private published = 0
+
+  constructor(
+    setting: Setting,
+    outs: readonly OutLink[],
+    own: Lane,
+    places: Places,
+    held: HeldUpdates,
+    sequencer: Sequencer
+  ) {
+    this.setting = setting
+    this.outs = outs
+    this.own = own
+    this.places = places
+    this.held = held
+    this.sequencer = sequencer
+    this.arena = setting.arenas[setting.slot] as Arena
+    this.mirrorLane = mirrorLane(setting.mirrors)
+    this.set = setting.firstSet
+    const { slot, members, mirrors } = setting
+    this.mirrorChoices = Array.from({ length: members - 1 }, (_, n) =>
+      mirrorsOf(slot, (slot + 1 + n) % members, mirrors, members)
+    )
+    this.turn = 0
+    this.mirrorSlots = this.mirrorChoices[0] as readonly number[]
+  }
+
+  /** Takes a batch from this source. Returns how many updates it took; the source waits if there was no room. */
+  takeFrom(intake: SourceIntake): number {
+    this.loadBatch(intake)
+    const available = (this.published - intake.taken) | 0
+    if (available <= 0) return 0
+    const { memory } = intake
+    this.sequencer.begin(this.set, Math.min(available, BATCH))
+    const table = this.setting.board.responsibility[this.set & SET_WINDOW_MASK] as Uint8Array
+    const { ints } = memory
+    const before = intake.taken
+    while (intake.taken !== this.published && ((intake.taken - before) | 0) < BATCH) {
+      const ordinal = intake.taken
+      const at = memory.entries[ordinal & memory.mask] as number
+      const i = at >>> 2
+      if (((ints[i + RECORD_FLAGS] as number) & FLAG_MORE) === 0) {
+        const bytes = ints[i + RECORD_BYTES] as number
+        const responsible = table[ints[i + RECORD_VOLUME] as number] as number
+        if (!this.hasRoom(responsible, bytes)) break
+        this.takeOne(intake, ordinal, at, bytes, responsible)
+        intake.taken = (ordinal + 1) | 0
+      } else if (!this.takeTransaction(intake, table)) break
+    }
+    const count = (intake.taken - before) | 0
+    this.taken += count
+    if (intake.taken !== this.published && count < BATCH) {
+      if (!intake.waiting) this.waits++
+      intake.waiting = true
+    } else intake.waiting = false
+    if (count > 0) this.nextMirrors()
+    return count
+  }
+
+  /**
+   * The published position first, the forming set after it: an update that was issued after another one was acknowledged
+   * is then never tagged with an earlier set. Overridden in the simulator's broken variants only.
+   */
+  protected loadBatch(intake: SourceIntake): void {
+    this.published = this.loadPublished(intake)
+    this.set = this.loadForming()
+  }
+  protected loadPublished(intake: SourceIntake): number {
+    return intake.memory.loadPublished()
+  }
+  protected loadForming(): number {
+    return this.setting.board.loadForming()
+  }
+  protected tagWith(published: number, set: number): void {
+    this.published = published
+    this.set = set
+  }
+
+  private hasRoom(responsible: number, bytes: number): boolean {
+    if (!this.own.hasRoom(bytes)) return false
+    if (responsible !== this.setting.slot) {
+      const out = this.outs[responsible] as OutLink
+      return out.hasRoom(ENTRY_RESERVE) && (out.lanes[LANE_REQUEST] as Lane).hasRoom(bytes)
+    }
+    for (const slot of this.mirrorSlots) {
+      const out = this.outs[slot] as OutLink
+      if (!out.hasRoom(ENTRY_RESERVE) || !(out.lanes[this.mirrorLane] as Lane).hasRoom(bytes)) return false
+    }
+    return true
+  }
+
+  /** Block 304: are we responsible for the volume? There is room for all copies. */
+  private takeOne(intake: SourceIntake, ordinal: number, at: number, bytes: number, responsible: number): void {
+    const ownAt = this.own.reserve(bytes)
+    if (responsible === this.setting.slot) this.takeAsResponsible(intake, ordinal, at, bytes, ownAt)
+    else this.takeForOther(intake, ordinal, at, bytes, ownAt, responsible)
+    intake.ownCopies[ordinal & intake.memory.mask] = ownAt
+    this.places.note(ownAt, this.set)
+    this.held.hold(this.set, bytes)
+  }
+
+  /** Blocks 306-310: accept, give the sequence identifier, mirror, keep track of to whom. */
+  private takeAsResponsible(intake: SourceIntake, ordinal: number, at: number, bytes: number, ownAt: number): void {
+    const { ints, floats } = this.arena
+    const slots = this.mirrorSlots
+    const first = this.outs[slots[0] as number] as OutLink
+    const firstAt = (first.lanes[this.mirrorLane] as Lane).reserve(bytes)
+    copyTwice(intake.memory, at, bytes, this.arena, ownAt, first.arena, firstAt)
+    const i = ownAt >>> 2
+    const volume = ints[i + RECORD_VOLUME] as number
+    const sequence = this.sequencer.give(this.held.table(this.set), volume)
+    const flags = (ints[i + RECORD_FLAGS] as number) | ((first.slot + 1) << MIRRORED_TO_SHIFT)
+    ints[i + RECORD_FLAGS] = flags
+    ints[i + RECORD_SOURCE] = intake.id
+    ints[i + RECORD_SET] = this.set
+    floats[(ownAt >>> 3) + RECORD_SEQUENCE] = sequence
+    const dataBytes = ints[i + RECORD_LENGTH] as number
+    this.held.note(this.set, volume, sequence, dataBytes, intake.id, ordinal, ownAt)
+    this.sendMirror(intake, ordinal, 0, first, firstAt, flags, sequence)
+    for (let n = 1; n < slots.length; n++) {
+      const out = this.outs[slots[n] as number] as OutLink
+      const outAt = (out.lanes[this.mirrorLane] as Lane).reserve(bytes)
+      copyOnce(this.arena, ownAt, bytes, out.arena, outAt)
+      this.sendMirror(intake, ordinal, n, out, outAt, flags, sequence)
+    }
+    intake.awaitNobody(ordinal, slots.length)
+  }
+
+  private sendMirror(
+    intake: SourceIntake,
+    ordinal: number,
+    n: number,
+    out: OutLink,
+    outAt: number,
+    flags: number,
+    sequence: number
+  ): void {
+    const { ints, floats } = out.arena
+    const i = outAt >>> 2
+    ints[i + RECORD_FLAGS] = flags | FLAG_MIRROR
+    ints[i + RECORD_SOURCE] = intake.id
+    ints[i + RECORD_SET] = this.set
+    floats[(outAt >>> 3) + RECORD_SEQUENCE] = sequence
+    intake.awaitCopy(ordinal, n, out.slot, out.sendCopy(outAt))
+  }
+
+  /** Blocks 312-314: accept, mirror to the responsible one; block 316 follows when it answers (out-link.ts). */
+  private takeForOther(
+    intake: SourceIntake,
+    ordinal: number,
+    at: number,
+    bytes: number,
+    ownAt: number,
+    responsible: number
+  ): void {
+    const out = this.outs[responsible] as OutLink
+    const outAt = (out.lanes[LANE_REQUEST] as Lane).reserve(bytes)
+    copyTwice(intake.memory, at, bytes, this.arena, ownAt, out.arena, outAt)
+    const stamp = this.sequencer.stamp()
+    this.tagCopy(this.arena, ownAt, intake.id, responsible, stamp)
+    this.tagCopy(out.arena, outAt, intake.id, responsible, stamp)
+    intake.awaitRequest(ordinal, responsible, out.sendUpdate(outAt, ownAt))
+  }
+
+  private tagCopy(arena: Arena, address: number, source: number, mirroredTo: number, stamp: number): void {
+    const i = address >>> 2
+    const { ints } = arena
+    ints[i + RECORD_FLAGS] = (ints[i + RECORD_FLAGS] as number) | ((mirroredTo + 1) << MIRRORED_TO_SHIFT)
+    ints[i + RECORD_SOURCE] = source
+    ints[i + RECORD_SET] = this.set
+    arena.floats[(address >>> 3) + RECORD_SEQUENCE] = stamp
+  }
+
+  /** Takes all parts of a transaction, or none: room for every copy of every part is found first. */
+  private takeTransaction(intake: SourceIntake, table: Uint8Array): boolean {
+    const { memory } = intake
+    const first = intake.taken
+    const stamp = ++this.planned
+    let last = first
+    for (let more = true; more; last = (last + 1) | 0) {
+      const i = (memory.entries[last & memory.mask] as number) >>> 2
+      more = ((memory.ints[i + RECORD_FLAGS] as number) & FLAG_MORE) !== 0
+      const bytes = memory.ints[i + RECORD_BYTES] as number
+      const responsible = table[memory.ints[i + RECORD_VOLUME] as number] as number
+      this.own.plan(bytes, stamp)
+      if (responsible !== this.setting.slot) this.laneTo(responsible, LANE_REQUEST).plan(bytes, stamp)
+      else for (const slot of this.mirrorSlots) this.laneTo(slot, this.mirrorLane).plan(bytes, stamp)
+    }
+    const parts = (last - first) | 0
+    if (!this.planFits(stamp, parts)) return false
+    for (let ordinal = first; ordinal !== last; ordinal = (ordinal + 1) | 0) {
+      const at = memory.entries[ordinal & memory.mask] as number
+      const i = at >>> 2
+      const responsible = table[memory.ints[i + RECORD_VOLUME] as number] as number
+      this.takeOne(intake, ordinal, at, memory.ints[i + RECORD_BYTES] as number, responsible)
+    }
+    intake.taken = last
+    return true
+  }
+
+  private laneTo(slot: number, kind: number): Lane {
+    return (this.outs[slot] as OutLink).lanes[kind] as Lane
+  }
+
+  private planFits(stamp: number, parts: number): boolean {
+    let fits = this.planned === stamp
+    if (this.own.planShort(stamp) > 0) {
+      this.own.want(this.own.planNeeds(stamp))
+      fits = false
+    }
+    for (const out of this.outs) {
+      if (out.slot === this.setting.slot) continue
+      for (const lane of out.lanes) {
+        const needs = lane.planNeeds(stamp)
+        if (lane.planShort(stamp) > 0) {
+          lane.want(needs)
+          fits = false
+        }
+        // Each chunk that is opened closes another one: one notice more.
+        if (!out.hasRoom(parts + needs + ENTRY_RESERVE)) fits = false
+      }
+    }
+    return fits
+  }
+
+  private nextMirrors(): void {
+    if (this.setting.mirrorTarget === 'default') return
+    this.turn = (this.turn + 1) % this.mirrorChoices.length
+    this.mirrorSlots = this.mirrorChoices[this.turn] as readonly number[]
+  }
+}

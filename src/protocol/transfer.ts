@@ -1,0 +1,124 @@
+import type { Arena } from '../memory/arena.ts'
+import { ENTRY_PART_BEGIN, ENTRY_PART_END, ENTRY_UPDATE, entry, type Link } from '../memory/link.ts'
+import { RECORD_VOLUME } from '../memory/record.ts'
+import type { AddressList, HeldUpdates } from './held.ts'
+import { isAfter } from './set-identifier.ts'
+import type { Setting } from './setting.ts'
+
+/** Entries sent before something else has its turn. */
+const BATCH = 2048
+
+/**
+ * Figure 4, block 404: at the end of a set this component transfers the updates of its volumes to the secondary components,
+ * each volume to the one that keeps it. The link carries addresses; the bytes are lent, where they lie, until the set is
+ * secured.
+ */
+export class Transfer {
+  private readonly setting: Setting
+  private readonly held: HeldUpdates
+  private readonly arena: Arena
+  /** By secondary component: ordinal of the next entry; how far it had read when we last looked. */
+  private readonly heads: Int32Array
+  private readonly readSeen: Int32Array
+  private set: number
+  /** In the set that is being sent; -1 before its beginning was announced, the list's length + 1 when it has been sent. */
+  private next = -1
+  private sending = false
+
+  constructor(setting: Setting, held: HeldUpdates) {
+    this.setting = setting
+    this.held = held
+    this.arena = setting.arenas[setting.slot] as Arena
+    this.heads = new Int32Array(setting.secondaries.length)
+    this.readSeen = new Int32Array(setting.secondaries.length)
+    this.set = (setting.firstSet - 1) | 0
+  }
+
+  /** Sends on. Returns how many entries it sent. */
+  send(): number {
+    if (this.setting.secondaries.length === 0) return 0
+    if (!this.sending) {
+      const released = this.setting.board.loadTransfer()
+      // The control thread stores `secured` before it releases a later set: what was secured empty is passed over.
+      this.discard(this.setting.board.loadSecured())
+      if (!isAfter(released, this.set)) return 0
+      this.set = (this.set + 1) | 0
+      this.sending = true
+      this.next = -1
+    }
+    const sent = this.sendPart(this.held.listOf(this.set))
+    if (sent > 0) this.publish()
+    return sent
+  }
+
+  /** A set may be secured without a transfer when it holds nothing. */
+  discard(secured: number): void {
+    if (isAfter(secured, this.set)) {
+      this.set = secured
+      this.sending = false
+    }
+  }
+
+  /** By which index the n-th update to be sent is found. Overridden in the simulator's broken variants only. */
+  protected indexOf(n: number, _length: number): number {
+    return n
+  }
+
+  private sendPart(list: AddressList): number {
+    let sent = 0
+    if (this.next < 0) {
+      if (!this.roomForAll()) return 0
+      this.toAll(entry(ENTRY_PART_BEGIN, this.set & 0xfffffff))
+      this.next = 0
+      sent++
+    }
+    const { secondaryOf } = this.setting
+    while (this.next < list.length && sent < BATCH) {
+      const address = list.at(this.indexOf(this.next, list.length))
+      const volume = this.arena.ints[(address >>> 2) + RECORD_VOLUME] as number
+      const secondary = secondaryOf[volume] as number
+      if (!this.hasRoom(secondary)) return sent
+      this.put(secondary, entry(ENTRY_UPDATE, address >>> 3))
+      this.next++
+      sent++
+    }
+    if (this.next === list.length && this.roomForAll()) {
+      this.toAll(entry(ENTRY_PART_END, this.set & 0xfffffff))
+      this.sending = false
+      sent++
+    }
+    return sent
+  }
+
+  private hasRoom(secondary: number): boolean {
+    const link = this.setting.secondaries[secondary] as Link
+    const head = this.heads[secondary] as number
+    if (((head - (this.readSeen[secondary] as number)) | 0) < link.capacity) return true
+    this.readSeen[secondary] = link.loadNoted()
+    return ((head - (this.readSeen[secondary] as number)) | 0) < link.capacity
+  }
+
+  private roomForAll(): boolean {
+    for (let n = 0; n < this.heads.length; n++) if (!this.hasRoom(n)) return false
+    return true
+  }
+
+  private toAll(word: number): void {
+    for (let n = 0; n < this.heads.length; n++) this.put(n, word)
+  }
+
+  private put(secondary: number, word: number): void {
+    const link = this.setting.secondaries[secondary] as Link
+    const head = this.heads[secondary] as number
+    link.entries[head & link.mask] = word
+    this.heads[secondary] = (head + 1) | 0
+  }
+
+  private publish(): void {
+    const { secondaries, board } = this.setting
+    for (let n = 0; n < secondaries.length; n++) {
+      ;(secondaries[n] as Link).publish(this.heads[n] as number)
+      board.parking[board.layout.slots + n]?.wake()
+    }
+  }
+}

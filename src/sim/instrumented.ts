@@ -1,0 +1,161 @@
+import { Board, type BoardLayout } from '../memory/board.ts'
+import { Link } from '../memory/link.ts'
+import { type SourceLayout, SourceMemory } from '../memory/source-memory.ts'
+import { Places } from '../protocol/places.ts'
+import { Violation } from './violation.ts'
+
+/**
+ * The memory of the real system, with a point at each atomic access at which other actors may run: what a thread sees between
+ * two of its loads is then as arbitrary as on real threads.
+ */
+export interface Interleaving {
+  point(): void
+}
+
+export class SimBoard extends Board {
+  private readonly interleaving: Interleaving
+
+  constructor(layout: BoardLayout, interleaving: Interleaving) {
+    super(Board.allocate(layout), layout)
+    this.interleaving = interleaving
+  }
+
+  override loadForming(): number {
+    const value = super.loadForming()
+    this.interleaving.point()
+    return value
+  }
+  override storeForming(set: number): void {
+    super.storeForming(set)
+    this.interleaving.point()
+  }
+  override storeSealed(set: number): void {
+    super.storeSealed(set)
+    this.interleaving.point()
+  }
+  override storeQuiet(slot: number, set: number): void {
+    super.storeQuiet(slot, set)
+    this.interleaving.point()
+  }
+  override storeManifested(slot: number, set: number): void {
+    super.storeManifested(slot, set)
+    this.interleaving.point()
+  }
+  override storeSecured(set: number): void {
+    super.storeSecured(set)
+    this.interleaving.point()
+  }
+  override loadSecured(): number {
+    const value = super.loadSecured()
+    this.interleaving.point()
+    return value
+  }
+  override loadTransfer(): number {
+    const value = super.loadTransfer()
+    this.interleaving.point()
+    return value
+  }
+  override storeDiscarded(slot: number, set: number): void {
+    super.storeDiscarded(slot, set)
+    this.interleaving.point()
+  }
+  override takeStamps(clockMicroseconds: number, count: number): number {
+    const first = super.takeStamps(clockMicroseconds, count)
+    this.interleaving.point()
+    return first
+  }
+  override takeGroupSequences(set: number, count: number): number {
+    const first = super.takeGroupSequences(set, count)
+    this.interleaving.point()
+    return first
+  }
+}
+
+export class SimLink extends Link {
+  private readonly interleaving: Interleaving
+
+  constructor(memory: SharedArrayBuffer, capacity: number, interleaving: Interleaving) {
+    super(memory, capacity)
+    this.interleaving = interleaving
+  }
+
+  override loadPublished(): number {
+    const value = super.loadPublished()
+    this.interleaving.point()
+    return value
+  }
+  override publish(ordinal: number): void {
+    if (((ordinal - super.loadNoted()) | 0) > this.capacity) {
+      throw new Violation('I7', 'entries were published over entries that their reader has not released')
+    }
+    super.publish(ordinal)
+    this.interleaving.point()
+  }
+  override loadNoted(): number {
+    const value = super.loadNoted()
+    this.interleaving.point()
+    return value
+  }
+  override storeNoted(ordinal: number): void {
+    super.storeNoted(ordinal)
+    this.interleaving.point()
+  }
+  override loadHeld(): number {
+    const value = super.loadHeld()
+    this.interleaving.point()
+    return value
+  }
+  override storeHeld(ordinal: number): void {
+    super.storeHeld(ordinal)
+    this.interleaving.point()
+  }
+}
+
+export class SimSourceMemory extends SourceMemory {
+  private readonly interleaving: Interleaving
+  private readonly onAcknowledged: (from: number, to: number) => void
+
+  constructor(layout: SourceLayout, interleaving: Interleaving, onAcknowledged: (from: number, to: number) => void) {
+    super(SourceMemory.allocate(layout), layout)
+    this.interleaving = interleaving
+    this.onAcknowledged = onAcknowledged
+  }
+
+  override loadPublished(): number {
+    const value = super.loadPublished()
+    this.interleaving.point()
+    return value
+  }
+  override publish(ordinal: number): void {
+    super.publish(ordinal)
+    this.interleaving.point()
+  }
+  override release(ordinal: number): void {
+    this.onAcknowledged(super.loadReleased(), ordinal)
+    super.release(ordinal)
+    this.interleaving.point()
+  }
+  override storeSetBegin(set: number, ordinal: number): void {
+    super.storeSetBegin(set, ordinal)
+    this.interleaving.point()
+  }
+}
+
+/** Tells the checker what a component holds, from the instant at which it has taken note to that at which it discards. */
+export interface HoldingObserver {
+  held(address: number): void
+  discarded(chunk: number): void
+}
+
+export function observedPlaces(observer: HoldingObserver, base: typeof Places = Places): typeof Places {
+  return class extends base {
+    override note(address: number, set: number): void {
+      super.note(address, set)
+      observer.held(address)
+    }
+    protected override giveBack(chunk: number): void {
+      observer.discarded(chunk)
+      super.giveBack(chunk)
+    }
+  }
+}

@@ -1,0 +1,54 @@
+import { parseArgs } from 'node:util'
+import { addCoverage, DEFAULT_STEPS, NO_COVERAGE, runSeed } from './run.ts'
+import { VARIANTS } from './variants.ts'
+
+const USAGE = `npm run sim -- [--seed N] [--seeds COUNT] [--steps M] [--variant NAME]
+
+Runs seeded schedules of a whole group in one thread and checks the invariants at every step.
+  --seed N        the first seed (default 1); alone, only that one runs
+  --seeds COUNT   how many seeds (default 1000 without --seed)
+  --steps M       turns before the world is left to settle (default ${DEFAULT_STEPS})
+  --variant NAME  a deliberately broken system: ${VARIANTS.map((variant) => variant.name).join(', ')}
+`
+
+function main(): number {
+  const { values } = parseArgs({
+    options: {
+      seed: { type: 'string' },
+      seeds: { type: 'string' },
+      steps: { type: 'string' },
+      variant: { type: 'string' },
+      help: { type: 'boolean', short: 'h' }
+    }
+  })
+  if (values.help) {
+    process.stdout.write(USAGE)
+    return 0
+  }
+  const first = Number(values.seed ?? 1)
+  const count = Number(values.seeds ?? (values.seed === undefined ? 1000 : 1))
+  const steps = Number(values.steps ?? DEFAULT_STEPS)
+  const variant = VARIANTS.find((candidate) => candidate.name === values.variant)
+  const known = values.variant === undefined || variant !== undefined
+  if (!known || ![first, count, steps].every((value) => Number.isSafeInteger(value) && value >= 0)) {
+    process.stderr.write(USAGE)
+    return 2
+  }
+  const began = performance.now()
+  let coverage = NO_COVERAGE
+  let failures = 0
+  for (let seed = first; seed < first + count; seed++) {
+    const result = runSeed(seed, steps, variant)
+    coverage = addCoverage(coverage, result.coverage)
+    if (result.failure === undefined) continue
+    failures++
+    process.stdout.write(`seed ${seed}: ${result.failure.message}\n  again: ${result.failure.repeat}\n`)
+    if (failures >= 10) break
+  }
+  const seconds = ((performance.now() - began) / 1000).toFixed(1)
+  process.stdout.write(`${count} seeds, ${failures} failed, ${seconds} s\n`)
+  for (const [name, value] of Object.entries(coverage)) process.stdout.write(`  ${name.padEnd(16)} ${value}\n`)
+  return failures === 0 ? 0 : 1
+}
+
+process.exitCode = main()
