@@ -30,6 +30,7 @@ const COMMIT = 4
 const APPLY = 5
 const SHUTDOWN = 6
 const DOORBELL = 7
+const NEAR = 8
 const GROUP_LINES = 10
 
 const QUIET = 0
@@ -64,6 +65,7 @@ export class Board {
   /** [(set & SET_WINDOW_MASK) * 4]: consistency time (ms since the epoch), updates, bytes. */
   readonly setFacts: Float64Array<SharedArrayBuffer>
   private readonly group: Int32Array<SharedArrayBuffer>
+  private readonly near: Float64Array<SharedArrayBuffer>
   private readonly timers: BigInt64Array<SharedArrayBuffer>
   private readonly members: Int32Array<SharedArrayBuffer>
   private readonly secondaries: Int32Array<SharedArrayBuffer>
@@ -82,6 +84,7 @@ export class Board {
     }
     // One line per word: a component that waits for `secured` is not disturbed by `forming`.
     this.group = new Int32Array(buffer, take(GROUP_LINES * LINE_BYTES), GROUP_LINES * LINE_INTS)
+    this.near = new Float64Array(buffer, NEAR * LINE_BYTES, 1)
     // Line 0 the common timer; then one group-wide counter for each set in the window.
     const timersAt = take((1 + SET_WINDOW) * LINE_BYTES)
     this.timers = new BigInt64Array(buffer, timersAt, (1 + SET_WINDOW) * (LINE_BYTES / 8))
@@ -130,6 +133,13 @@ export class Board {
   }
   storeForming(set: number): void {
     Atomics.store(this.group, FORMING * LINE_INTS, set)
+  }
+  /** The forming set as a whole number, roughly: what the low bits of recent sets are expanded with. */
+  loadNear(): number {
+    return this.near[0] as number
+  }
+  storeNear(set: number): void {
+    this.near[0] = set
   }
   /** All components are quiet in sets up to it: their tables are final. */
   loadSealed(): number {

@@ -46,7 +46,15 @@ export class SourceWriter {
     return this.ordinal
   }
 
-  /** Looks how far the source is acknowledged; below it records are no longer needed. */
+  /** How far it was acknowledged when we looked last. */
+  get acknowledged(): number {
+    return this.released
+  }
+
+  /**
+   * Looks how far the source is acknowledged: the places of records below it are used again from now on, so whoever wants to
+   * read a receipt does it before the next `put`.
+   */
   refresh(): number {
     this.released = this.memory.loadReleased()
     return this.released
@@ -82,6 +90,11 @@ export class SourceWriter {
     return true
   }
 
+  /** Takes the room of an update of `length` bytes without filling it: to be rolled back. */
+  putRoom(length: number): boolean {
+    return this.place(recordBytesFor(length), 0, 0, length, 0, 0) >= 0
+  }
+
   /** Remembers where a transaction begins. */
   mark(): void {
     this.markOrdinal = this.ordinal
@@ -111,13 +124,8 @@ export class SourceWriter {
     stamp: number
   ): number {
     const { memory } = this
-    let address = this.find(recordBytes)
-    if (address < 0) {
-      const before = this.released
-      if (this.refresh() === before) return -1
-      address = this.find(recordBytes)
-      if (address < 0) return -1
-    }
+    const address = this.find(recordBytes)
+    if (address < 0) return -1
     const { ints, floats } = memory
     const i = address >>> 2
     const f = address >>> 3

@@ -13,8 +13,10 @@ export interface SetProgress {
   readonly set: number
   readonly label: string | undefined
   readonly reason: CloseReason
-  /** The instant that the set represents: when its period ended. */
+  /** The instant that the set represents: when its period ended, by the wall clock; never decreases. */
   readonly consistencyTime: number
+  /** The same instant by the clock that only goes forward. */
+  readonly endedAtMs: number
   state: 'closing' | 'sealed' | 'formed' | 'transferring' | 'committing' | 'secured' | 'applying' | 'applied'
   updates: number
   bytes: number
@@ -75,7 +77,7 @@ export class Coordinator {
     this.applied = this.secured
     this.ceiling = this.secured
     this.periodBegan = nowMs
-    this.lastConsistencyTime = nowMs
+    this.lastConsistencyTime = 0
     const { board } = setting
     this.raiseCeilingFor(this.forming)
     roundRobin(this.table(this.forming), this.slots, 0)
@@ -97,6 +99,7 @@ export class Coordinator {
     board.storeCommitted(before)
     board.storeApplying(before)
     board.storeMarked(before)
+    board.storeNear(this.forming)
     board.storeForming(this.forming | 0)
   }
 
@@ -128,8 +131,13 @@ export class Coordinator {
     return this.closeAsked !== undefined
   }
 
-  /** Does all that can be done now. Returns the milliseconds until something is due. */
-  step(nowMs: number): number {
+  /**
+   * Does all that can be done now. Returns the milliseconds until something is due.
+   * @param nowMs  by a clock that only goes forward
+   * @param wallMs  milliseconds since the epoch
+   */
+  step(nowMs: number, wallMs: number): number {
+    this.lastConsistencyTime = Math.max(this.lastConsistencyTime, wallMs)
     while (this.formAndSecure() || this.apply() || this.closeIfDue(nowMs)) {
       // Each of them may have made another one possible.
     }
@@ -140,6 +148,11 @@ export class Coordinator {
   wakeComponents(): void {
     const { board, members } = this.setting
     for (let slot = 0; slot < members; slot++) board.parking[slot]?.wake()
+  }
+
+  wakeAll(): void {
+    this.wakeComponents()
+    this.wakeSecondaries()
   }
 
   private wakeSecondaries(): void {
@@ -191,12 +204,12 @@ export class Coordinator {
     this.raiseCeilingFor(next)
     this.decideResponsibility(set, next)
     board.resetGroupSequence(next | 0)
-    this.lastConsistencyTime = Math.max(this.lastConsistencyTime, nowMs)
     this.sets.push({
       set,
       label: this.closeAsked?.label,
       reason,
       consistencyTime: this.lastConsistencyTime,
+      endedAtMs: nowMs,
       state: 'closing',
       updates: 0,
       bytes: 0,
@@ -207,6 +220,7 @@ export class Coordinator {
     this.periodBegan = nowMs
     this.forming = next
     // The tables above are in place before anyone can tag with the next set.
+    board.storeNear(next)
     board.storeForming(next | 0)
     this.wakeComponents()
   }

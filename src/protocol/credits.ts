@@ -6,9 +6,11 @@ import {
   LANE_REQUEST,
   Lane,
   type LaneNotices,
+  laneIndex,
   laneKindOf,
   lanesPerPeer,
-  laneValue
+  laneValue,
+  peerOfLane
 } from './lane.ts'
 import { onwardOf } from './members.ts'
 import type { OutLink } from './out-link.ts'
@@ -56,7 +58,7 @@ export class Credits implements Granter, LaneNotices {
         ? []
         : onwardOf(setting.slot, taker, setting.mirrors, setting.members)
     )
-    this.places = new placesType(layout, 1 + (setting.members - 1) * this.kinds, this)
+    this.places = new placesType(layout, setting.chunks, 1 + (setting.members - 1) * this.kinds, this)
   }
 
   /** The own lane closes a chunk or wants more of them. */
@@ -84,7 +86,7 @@ export class Credits implements Granter, LaneNotices {
   }
 
   wanted(peer: number, value: number): void {
-    this.places.want(this.laneIndex(peer, laneKindOf(value)), chunkOf(value))
+    this.places.want(laneIndex(peer, laneKindOf(value), this.setting.slot, this.kinds), chunkOf(value))
   }
 
   discard(secured: number): void {
@@ -102,18 +104,11 @@ export class Credits implements Granter, LaneNotices {
       this.own.granted(chunk)
       return true
     }
-    const peer = this.peerOfLane(lane)
+    const peer = peerOfLane(lane, this.setting.slot, this.kinds)
     const kind = (lane - 1) % this.kinds
     if (kind === LANE_REQUEST && !this.setAsideOnward(peer, chunk)) return false
     ;(this.outs[peer] as OutLink).notice(entry(ENTRY_GRANT, laneValue(kind, chunk)))
     return true
-  }
-
-  /** The slot that fills a lane; the own slot for the own lane. */
-  peerOfLane(lane: number): number {
-    if (lane === 0) return this.setting.slot
-    const index = Math.floor((lane - 1) / this.kinds)
-    return index < this.setting.slot ? index : index + 1
   }
 
   private setAsideOnward(taker: number, chunk: number): boolean {
@@ -138,10 +133,5 @@ export class Credits implements Granter, LaneNotices {
 
   private onwardLane(slot: number): Lane {
     return (this.outs[slot] as OutLink).lanes[LANE_ONWARD] as Lane
-  }
-
-  private laneIndex(peer: number, kind: number): number {
-    const index = peer < this.setting.slot ? peer : peer - 1
-    return 1 + index * this.kinds + kind
   }
 }

@@ -23,6 +23,18 @@ export function mirrorLane(mirrors: number): number {
   return mirrors === 1 ? LANE_REQUEST : LANE_MIRROR
 }
 
+// Lanes into one arena are numbered: 0 the own one, then each peer's, by kind.
+
+export function laneIndex(peer: number, kind: number, ownSlot: number, kinds: number): number {
+  return 1 + (peer < ownSlot ? peer : peer - 1) * kinds + kind
+}
+/** The slot that fills a lane; the own slot for the own lane. */
+export function peerOfLane(lane: number, ownSlot: number, kinds: number): number {
+  if (lane === 0) return ownSlot
+  const index = Math.floor((lane - 1) / kinds)
+  return index < ownSlot ? index : index + 1
+}
+
 const CHUNK_BITS = 24
 const CHUNK_MASK = (1 << CHUNK_BITS) - 1
 /** The value of a grant, close or want entry: a chunk, or the low bits of a number of grants, and the kind of lane. */

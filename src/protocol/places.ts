@@ -1,4 +1,5 @@
 import type { ArenaLayout } from '../memory/arena.ts'
+import { CHUNK_CLOSED, CHUNK_FREE, CHUNK_GRANTED, type ChunkTable } from '../memory/chunk-table.ts'
 import { grantsMissing } from './lane.ts'
 import { isAfter } from './set-identifier.ts'
 import { assert } from './setting.ts'
@@ -15,10 +16,6 @@ import { assert } from './setting.ts'
  */
 const USUAL_CHUNKS = 2
 
-const FREE = 0
-const GRANTED = 1
-const CLOSED = 2
-
 const SERVED = 0
 const NO_MEMORY = 1
 const NO_PLACE_ONWARD = 2
@@ -32,11 +29,7 @@ export class Places {
   private readonly layout: ArenaLayout
   private readonly granter: Granter
   private readonly free: number[]
-  private readonly state: Uint8Array
-  /** By chunk: the highest set of its updates, valid where `filled` is 1. */
-  private readonly highestSet: Int32Array
-  private readonly filled: Uint8Array
-  private readonly laneOf: Int32Array
+  private readonly table: ChunkTable
   private readonly outstanding: Int32Array
   /** By lane: chunks granted so far, and up to which number of them its sender asked for. */
   private readonly grantedSoFar: Float64Array
@@ -45,16 +38,13 @@ export class Places {
   private readonly queue: number[] = []
   private readonly queued: Uint8Array
 
-  constructor(layout: ArenaLayout, lanes: number, granter: Granter) {
+  constructor(layout: ArenaLayout, table: ChunkTable, lanes: number, granter: Granter) {
     assert(layout.chunks >= lanes * USUAL_CHUNKS, `an arena of ${layout.chunks} chunks cannot serve ${lanes} lanes`)
     this.layout = layout
     this.granter = granter
     // The lowest chunks on top: memory that was used before is used again.
     this.free = Array.from({ length: layout.chunks }, (_, n) => layout.chunks - 1 - n)
-    this.state = new Uint8Array(layout.chunks)
-    this.highestSet = new Int32Array(layout.chunks)
-    this.filled = new Uint8Array(layout.chunks)
-    this.laneOf = new Int32Array(layout.chunks)
+    this.table = table
     this.outstanding = new Int32Array(lanes)
     this.grantedSoFar = new Float64Array(lanes)
     this.asked = new Float64Array(lanes)
@@ -77,27 +67,23 @@ export class Places {
     return this.queue.length > 0
   }
 
-  /** A record of `set` lies in the chunk of this byte address. Called for each update: short. */
-  note(address: number, set: number): void {
+  /** A record of `set` lies at this byte address, behind those noted before. Called for each update: short. */
+  note(address: number, bytes: number, set: number): void {
+    const { table } = this
     const chunk = address >>> this.layout.chunkShift
-    if (this.highestSet[chunk] === set && this.filled[chunk] === 1) return
-    assert(this.state[chunk] === GRANTED, `an update lies in chunk ${chunk}, which is not granted`)
-    if (this.filled[chunk] === 0 || isAfter(set, this.highestSet[chunk] as number)) {
-      this.highestSet[chunk] = set
-      this.filled[chunk] = 1
-    }
-  }
-
-  laneOfAddress(address: number): number {
-    return this.laneOf[address >>> this.layout.chunkShift] as number
+    const before = table.endOf(chunk)
+    table.storeEnd(chunk, address + bytes)
+    if (before !== 0 && table.setOf(chunk) === set) return
+    assert(table.stateOf(chunk) === CHUNK_GRANTED, `an update lies in chunk ${chunk}, which is not granted`)
+    if (before === 0 || isAfter(set, table.setOf(chunk))) table.storeSet(chunk, set)
   }
 
   /** The lane's sender writes no more into it. @param secured  the highest secured set */
   close(chunk: number, secured: number): void {
-    assert(this.state[chunk] === GRANTED, `chunk ${chunk} was closed but is not granted`)
-    const lane = this.laneOf[chunk] as number
+    assert(this.table.stateOf(chunk) === CHUNK_GRANTED, `chunk ${chunk} was closed but is not granted`)
+    const lane = this.table.laneOf(chunk)
     this.outstanding[lane] = (this.outstanding[lane] as number) - 1
-    this.state[chunk] = CLOSED
+    this.table.storeState(chunk, CHUNK_CLOSED)
     this.freeIfSecured(chunk, secured)
     this.enqueueIfBelow(lane)
   }
@@ -113,8 +99,8 @@ export class Places {
 
   /** Frees what holds nothing but updates of secured sets (R13). */
   discard(secured: number): void {
-    for (let chunk = 0; chunk < this.state.length; chunk++) {
-      if (this.state[chunk] === CLOSED) this.freeIfSecured(chunk, secured)
+    for (let chunk = 0; chunk < this.layout.chunks; chunk++) {
+      if (this.table.stateOf(chunk) === CHUNK_CLOSED) this.freeIfSecured(chunk, secured)
     }
   }
 
@@ -152,22 +138,11 @@ export class Places {
         this.free.push(chunk)
         return NO_PLACE_ONWARD
       }
-      this.state[chunk] = GRANTED
-      this.filled[chunk] = 0
-      this.laneOf[chunk] = lane
+      this.table.grant(chunk, lane)
       this.outstanding[lane] = (this.outstanding[lane] as number) + 1
       this.grantedSoFar[lane] = (this.grantedSoFar[lane] as number) + 1
     }
     return SERVED
-  }
-
-  /** Calls `each` with the byte addresses at which granted or closed chunks with updates begin. */
-  forEachFilled(each: (address: number, lane: number) => void): void {
-    for (let chunk = 0; chunk < this.state.length; chunk++) {
-      if (this.state[chunk] !== FREE && this.filled[chunk] === 1) {
-        each(chunk * this.layout.chunkBytes, this.laneOf[chunk] as number)
-      }
-    }
   }
 
   /** A free chunk, or -1. Overridden in the simulator's broken variants only. */
@@ -176,9 +151,8 @@ export class Places {
   }
 
   private freeIfSecured(chunk: number, secured: number): void {
-    if (this.filled[chunk] === 1 && isAfter(this.highestSet[chunk] as number, secured)) return
-    this.state[chunk] = FREE
-    this.filled[chunk] = 0
+    if (this.table.endOf(chunk) !== 0 && isAfter(this.table.setOf(chunk), secured)) return
+    this.table.storeState(chunk, CHUNK_FREE)
     this.giveBack(chunk)
   }
 

@@ -126,7 +126,7 @@ export class Receiver {
     const sequence = this.sequencer.giveReceived(held.table(set), set, volume, floats[f + RECORD_SEQUENCE] as number)
     floats[f + RECORD_SEQUENCE] = sequence
     const bytes = ints[i + RECORD_BYTES] as number
-    this.places.note(address, set)
+    this.places.note(address, bytes, set)
     held.hold(set, bytes)
     const dataBytes = ints[i + RECORD_LENGTH] as number
     const name = (floats[f + RECORD_POSITION] as number) | 0
@@ -137,8 +137,9 @@ export class Receiver {
 
   /** Blocks 328-332: from the responsible one: accept the update and its identifier, keep track of who sent it. */
   private acceptAsMirror(address: number, set: number): void {
-    this.places.note(address, set)
-    this.held.hold(set, this.arena.ints[(address >>> 2) + RECORD_BYTES] as number)
+    const bytes = this.arena.ints[(address >>> 2) + RECORD_BYTES] as number
+    this.places.note(address, bytes, set)
+    this.held.hold(set, bytes)
   }
 
   /** Block 334: nobody here may accept it. It is answered so that its sender finds out, and counted. */

@@ -1,5 +1,6 @@
 import type { Arena } from '../memory/arena.ts'
 import type { Board } from '../memory/board.ts'
+import type { ChunkTable } from '../memory/chunk-table.ts'
 import type { Link } from '../memory/link.ts'
 import type { SetTables } from '../memory/set-tables.ts'
 
@@ -32,6 +33,8 @@ export interface Setting {
   readonly outgoing: readonly Link[]
   readonly incoming: readonly Link[]
   readonly tables: SetTables
+  /** Of the own arena. */
+  readonly chunks: ChunkTable
   /** To the secondary components; none when sets are formed and dropped. */
   readonly secondaries: readonly Link[]
   /** By volume: the secondary component that keeps it. */

@@ -147,7 +147,7 @@ export class Taker {
     if (responsible === this.setting.slot) this.takeAsResponsible(intake, ordinal, at, bytes, ownAt)
     else this.takeForOther(intake, ordinal, at, bytes, ownAt, responsible)
     intake.ownCopies[ordinal & intake.memory.mask] = ownAt
-    this.places.note(ownAt, this.set)
+    this.places.note(ownAt, bytes, this.set)
     this.held.hold(this.set, bytes)
   }
 

@@ -149,8 +149,8 @@ export interface HoldingObserver {
 
 export function observedPlaces(observer: HoldingObserver, base: typeof Places = Places): typeof Places {
   return class extends base {
-    override note(address: number, set: number): void {
-      super.note(address, set)
+    override note(address: number, bytes: number, set: number): void {
+      super.note(address, bytes, set)
       observer.held(address)
     }
     protected override giveBack(chunk: number): void {

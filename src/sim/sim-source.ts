@@ -42,6 +42,7 @@ export class SimSource {
       this.awaiting = false
     }
     if (this.stopped || !random.chance(this.scenario.eagerness)) return false
+    this.writer.refresh()
     if (random.chance(3)) this.awaiting = true
     const posted = random.chance(4) ? this.postTransaction() : this.postOne()
     if (posted) {

@@ -1,4 +1,5 @@
 import { Arena } from '../memory/arena.ts'
+import { ChunkTable } from '../memory/chunk-table.ts'
 import { type Link, linkBytes } from '../memory/link.ts'
 import type { Parking } from '../memory/parking.ts'
 import { SetTables, setTablesBytes } from '../memory/set-tables.ts'
@@ -112,6 +113,7 @@ export class World implements Interleaving {
         outgoing: links[slot] as Link[],
         incoming: links.map((row) => row[slot] as Link),
         tables: tables[slot] as SetTables,
+        chunks: new ChunkTable(ChunkTable.allocate(scenario.arena.chunks)),
         secondaries: drains[slot] as Link[],
         secondaryOf: Uint8Array.from({ length: volumes }, (_unused, volume) => volume % Math.max(1, secondaries)),
         firstSet: scenario.firstSet | 0,
@@ -262,7 +264,7 @@ export class World implements Interleaving {
 
   private stepControl(): number {
     this.rung = false
-    this.dueAt = this.nowMs + this.coordinator.step(this.nowMs)
+    this.dueAt = this.nowMs + this.coordinator.step(this.nowMs, this.nowMs)
     return 1
   }
 

@@ -1,0 +1,493 @@
+import { EventEmitter } from 'node:events'
+import { Worker } from 'node:worker_threads'
+import { TidemarkError } from './errors.ts'
+import { GroupLatencies } from './latencies.ts'
+import { Arena, largestRecordData } from './memory/arena.ts'
+import { Board, STAT_HELD_BYTES, STAT_HELD_UPDATES, STAT_TAKEN } from './memory/board.ts'
+import { ChunkTable } from './memory/chunk-table.ts'
+import {
+  SET_WINDOW_MASK,
+  SOURCE_CLOSED,
+  SOURCE_CLOSING,
+  SOURCE_SUSPENDED,
+  SourceMemory,
+  sourceLayout
+} from './memory/source-memory.ts'
+import { type CheckedOptions, checkName, checkOptions, checkSourceOptions } from './options.ts'
+import { listHeld } from './protocol/held-table.ts'
+import { expandSet } from './protocol/set-identifier.ts'
+import { allocateGroupMemory, type GroupMemory, openTables, transactionLimits } from './runtime/group-memory.ts'
+import type { ControlNotice, ControlOptions, HostRequest, SetPositions, SetRecord } from './runtime/messages.ts'
+import { threadFile } from './runtime/thread-file.ts'
+import { SetHistory } from './set-history.ts'
+import { RingSource } from './source.ts'
+import { type GroupFacts, makePort } from './source-port.ts'
+import type {
+  BackupGroup,
+  GroupEvents,
+  GroupOptions,
+  GroupStatus,
+  HeldUpdate,
+  PrimaryFile,
+  PrimarySource,
+  SetReport,
+  SourcePort,
+  VerifyReport,
+  VolumeOptions
+} from './types.ts'
+
+interface OpenedSource {
+  readonly id: number
+  readonly name: string
+  readonly memory: SourceMemory
+  readonly slot: number
+  /** Resolvers of those who wait until the control thread has let go of it. */
+  readonly closers: (() => void)[]
+}
+
+interface Request {
+  resolve(value: SetRecord | undefined): void
+  reject(error: Error): void
+}
+
+/**
+ * Opens a group of backup components in this process: its memory first, then the control thread, which starts the rest.
+ * @throws TidemarkError TIDEMARK_OPTIONS, TIDEMARK_LOCKED, TIDEMARK_MISMATCH, TIDEMARK_VERSION, TIDEMARK_NO_SPACE, TIDEMARK_CORRUPT
+ */
+export async function openGroup(options: GroupOptions): Promise<BackupGroup> {
+  const checked = checkOptions(options)
+  options.signal?.throwIfAborted()
+  const secondaries = Math.min(checked.secondary?.components ?? 0, Math.max(1, checked.volumes.length))
+  const shape = {
+    components: checked.components,
+    mirrors: checked.mirrors,
+    volumes: checked.volumes.length,
+    secondaries,
+    componentMemoryBytes: checked.componentMemoryBytes
+  }
+  if (transactionLimits(shape).bytes === 0) {
+    const message = `componentMemoryBytes is too little for ${checked.components} components with ${checked.mirrors} mirrors`
+    throw new TidemarkError('TIDEMARK_OPTIONS', message, { option: 'componentMemoryBytes' })
+  }
+  const memory = allocateGroupMemory(shape)
+  const control: ControlOptions = {
+    memory,
+    protocol: { mirrors: checked.mirrors, mirrorTarget: checked.mirrorTarget, ordering: checked.ordering },
+    policy: checked.responsibility,
+    periodMs: checked.formationPeriodMs,
+    spares: checked.spares,
+    directory:
+      checked.secondary === undefined
+        ? undefined
+        : {
+            directory: checked.secondary.directory,
+            group: checked.name,
+            volumes: checked.volumes.map(({ name, size, target, directory }) => ({ name, size, target, directory })),
+            components: secondaries
+          }
+  }
+  const worker = new Worker(threadFile('control-thread'), { workerData: control })
+  const group = new ThreadedGroup(checked, memory, worker)
+  await group.opened
+  options.signal?.addEventListener('abort', () => void group.close({ drain: false }), { once: true })
+  return group
+}
+
+class ThreadedGroup extends EventEmitter<GroupEvents> implements BackupGroup {
+  readonly opened: Promise<void>
+  private readonly options: CheckedOptions
+  private readonly memory: GroupMemory
+  private readonly facts: GroupFacts
+  private readonly board: Board
+  private readonly worker: Worker
+  private readonly history: SetHistory
+  private readonly latencies: GroupLatencies
+  private readonly sources = new Map<string, OpenedSource>()
+  private readonly requests = new Map<number, Request>()
+  private readonly exited: Promise<void>
+  private positions: SetPositions = { forming: 0, formed: 0, secured: 0, applying: null, applied: 0 }
+  private nextSource = 0
+  private nextRequest = 0
+  private nextSlot = 0
+  private holders = 0
+  private lastAcknowledgedSet = 0
+  private state: GroupStatus['state'] = 'running'
+  private suspension: { error: TidemarkError; atMs: number } | undefined
+  private closing: Promise<void> | undefined
+
+  constructor(options: CheckedOptions, memory: GroupMemory, worker: Worker) {
+    super()
+    this.options = options
+    this.memory = memory
+    this.worker = worker
+    this.board = new Board(memory.board, memory.boardLayout)
+    const limits = transactionLimits(memory.shape)
+    this.facts = {
+      board: memory.board,
+      boardLayout: memory.boardLayout,
+      volumes: options.volumes.map(({ name, size }) => ({ name, size })),
+      largestRecordData: largestRecordData(memory.arenaLayout),
+      transactionBytes: limits.bytes,
+      transactionParts: limits.parts
+    }
+    this.history = new SetHistory()
+    this.latencies = new GroupLatencies(this.board, options.components)
+    let opened: Request = { resolve: () => {}, reject: () => {} }
+    this.opened = new Promise((resolve, reject) => {
+      opened = { resolve: () => resolve(), reject }
+    })
+    this.exited = new Promise((resolve) => {
+      worker.on('exit', () => {
+        this.end()
+        opened.reject(this.closedError())
+        resolve()
+      })
+    })
+    worker.on('message', (notice: ControlNotice) => {
+      if (notice.type === 'ready') {
+        this.positions = notice.positions
+        opened.resolve(undefined)
+      } else if (notice.type === 'failed') {
+        const error = TidemarkError.fromRecord(notice.error)
+        opened.reject(error)
+        this.suspend(error)
+      } else this.hear(notice)
+    })
+    worker.on('error', (cause) => {
+      const error = new TidemarkError('TIDEMARK_SUSPENDED', `the control thread failed: ${cause}`, {}, { cause })
+      opened.reject(error)
+      this.suspend(error)
+    })
+  }
+
+  openSource(name: string, options?: { component?: number; ringBytes?: number }): PrimarySource {
+    const { memory, layout, id } = this.newSource(name, options)
+    memory.claim()
+    const source = new RingSource(name, memory.buffer, layout, {
+      facts: this.facts,
+      near: () => this.board.loadNear(),
+      keepsAlive: false
+    })
+    this.announce(id, name, memory, layout)
+    return source
+  }
+
+  exportSource(name: string, options?: { component?: number; ringBytes?: number }): SourcePort {
+    const { memory, layout, id } = this.newSource(name, options)
+    this.announce(id, name, memory, layout)
+    return makePort({ id, name, buffer: memory.buffer, layout, facts: this.facts })
+  }
+
+  async closeSource(name: string): Promise<void> {
+    const source = this.sources.get(name)
+    if (source === undefined || source.memory.loadState() >= SOURCE_CLOSED) return
+    if (source.memory.leaveOpen(SOURCE_CLOSING)) {
+      this.board.parking[source.memory.loadAttached()]?.wake()
+      source.memory.parking.wake()
+    }
+    await new Promise<void>((resolve) => source.closers.push(resolve))
+  }
+
+  async openPrimaryFile(): Promise<PrimaryFile> {
+    throw notYet('openPrimaryFile')
+  }
+
+  async closeSet(options: { label?: string; signal?: AbortSignal } = {}): Promise<SetReport> {
+    this.checkOpen()
+    if (options.label !== undefined) checkName('label', options.label)
+    const set = await this.ask((request) => ({ type: 'close-set', request, label: options.label }), options.signal)
+    return this.history.when((set as SetRecord).set, 'formed', options.signal)
+  }
+
+  async whenSecured(set?: number, options?: { signal?: AbortSignal }): Promise<SetReport> {
+    return this.whenSet(set, 'secured', options?.signal)
+  }
+
+  async whenApplied(set?: number, options?: { signal?: AbortSignal }): Promise<SetReport> {
+    return this.whenSet(set, 'applied', options?.signal)
+  }
+
+  async addComponent(): Promise<number> {
+    throw notYet('addComponent')
+  }
+
+  async removeComponent(id: number): Promise<void> {
+    this.checkComponent(id)
+    throw notYet('removeComponent')
+  }
+
+  async holdApplied(
+    options: { signal?: AbortSignal } = {}
+  ): Promise<{ report: SetReport; release(): void } & Disposable> {
+    this.checkOpen()
+    this.holders++
+    let held = true
+    const release = (): void => {
+      if (!held) return
+      held = false
+      if (--this.holders === 0 && this.closing === undefined) this.post({ type: 'release' })
+    }
+    try {
+      const record = await this.ask((request) => ({ type: 'hold', request }), options.signal)
+      const report = record === undefined ? this.beforeFirst() : this.history.report(record)
+      return { report, release, [Symbol.dispose]: release }
+    } catch (error) {
+      release()
+      throw error
+    }
+  }
+
+  heldUpdates(component: number, options: { limit?: number } = {}): HeldUpdate[] {
+    this.checkComponent(component)
+    const { memory, board } = this
+    const { limit = 1000 } = options
+    const view = {
+      slot: component,
+      members: memory.shape.components,
+      mirrors: memory.shape.mirrors,
+      arena: new Arena(memory.arenas[component] as SharedArrayBuffer, memory.arenaLayout),
+      chunks: new ChunkTable(memory.chunkTables[component] as SharedArrayBuffer),
+      board
+    }
+    return listHeld(view, limit).map((held) => {
+      const { name, target = name } = this.options.volumes[held.volume] as VolumeOptions
+      return { ...held, volume: name, target, set: expandSet(held.set, board.loadNear()) }
+    })
+  }
+
+  async verify(): Promise<VerifyReport> {
+    throw notYet('verify')
+  }
+
+  status(): GroupStatus {
+    const { positions, suspension, board } = this
+    const forming = board.loadForming()
+    const responsibility = board.responsibility[forming & SET_WINDOW_MASK] as Uint8Array
+    const tables = openTables(this.memory)
+    const names = this.options.volumes.map((volume) => volume.name)
+    const last = this.history.lastApplied
+    return {
+      state: this.state,
+      ...(suspension === undefined
+        ? {}
+        : {
+            suspension: {
+              code: suspension.error.code,
+              sinceMs: Date.now() - suspension.atMs,
+              volumes: [],
+              sets: []
+            }
+          }),
+      view: 1,
+      sets: { ...positions },
+      lagMs: last === undefined ? null : Math.max(0, Date.now() - last.consistencyTime),
+      components: board.statistics.map((statistics, id) => ({
+        id,
+        state: 'active' as const,
+        volumes: names.filter((_, volume) => responsibility[volume] === id),
+        heldUpdates: statistics[STAT_HELD_UPDATES] as number,
+        heldBytes: statistics[STAT_HELD_BYTES] as number,
+        takenUpdates: statistics[STAT_TAKEN] as number
+      })),
+      volumes: this.options.volumes.map(({ name, size }, volume) => {
+        const responsible = responsibility[volume] as number
+        const table = tables[responsible]?.at(forming)
+        return { name, size, responsible, sequence: table?.set === forming ? table.highestOf(volume) : 0 }
+      }),
+      latency: this.latencies.read()
+    }
+  }
+
+  close(options: { drain?: boolean; signal?: AbortSignal } = {}): Promise<void> {
+    this.closing ??= this.closeOnce(options.drain ?? true)
+    if (options.signal !== undefined) {
+      const stop = (): void => void this.worker.terminate()
+      if (options.signal.aborted) stop()
+      else options.signal.addEventListener('abort', stop, { once: true })
+    }
+    return this.closing
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  ref(): this {
+    this.worker.ref()
+    return this
+  }
+
+  unref(): this {
+    this.worker.unref()
+    return this
+  }
+
+  private async closeOnce(drain: boolean): Promise<void> {
+    this.state = this.state === 'suspended' ? 'suspended' : 'running'
+    this.post({ type: 'close', drain })
+    this.worker.ref()
+    await this.exited
+  }
+
+  /** The control thread has ended: whoever still waits is told. */
+  private end(): void {
+    this.state = 'closed'
+    this.abandonSources(SOURCE_CLOSED)
+    const error = this.closedError()
+    this.history.close(error)
+    for (const request of this.requests.values()) request.reject(error)
+    this.requests.clear()
+  }
+
+  private suspend(error: TidemarkError): void {
+    if (this.state !== 'running') return
+    this.state = 'suspended'
+    this.suspension = { error, atMs: Date.now() }
+    this.abandonSources(SOURCE_SUSPENDED)
+    this.emit('suspended', error)
+  }
+
+  private abandonSources(state: number): void {
+    for (const source of this.sources.values()) {
+      if (source.memory.loadState() < state) source.memory.storeState(state)
+      source.memory.parking.wake()
+      for (const closed of source.closers.splice(0)) closed()
+    }
+  }
+
+  private hear(notice: Exclude<ControlNotice, { type: 'ready' | 'failed' }>): void {
+    switch (notice.type) {
+      case 'set': {
+        this.positions = notice.positions
+        this.latencies.recordSet(notice.record)
+        this.emit('set', this.history.add(notice.record))
+        break
+      }
+      case 'pressure': {
+        const { state, heldBytes } = notice
+        const reason = 'a component has no free memory: the set is closed early, sources wait'
+        this.emit('pressure', { step: 'close-early', state, reason, heldBytes, spooledBytes: 0 })
+        break
+      }
+      case 'closing-set':
+        this.answer(notice.request, { set: notice.set } as SetRecord)
+        break
+      case 'held':
+        this.answer(notice.request, notice.record)
+        break
+      case 'source-closed':
+        for (const source of this.sources.values()) {
+          if (source.id !== notice.id) continue
+          this.rememberLastSet(source)
+          this.sources.delete(source.name)
+          for (const closed of source.closers) closed()
+        }
+        break
+    }
+  }
+
+  private newSource(
+    name: string,
+    options: { component?: number; ringBytes?: number } | undefined
+  ): { id: number; memory: SourceMemory; layout: ReturnType<typeof sourceLayout> } {
+    this.checkOpen()
+    checkName('source name', name)
+    const known = this.sources.get(name)
+    if (known !== undefined && known.memory.loadState() < SOURCE_CLOSED) {
+      throw new TidemarkError('TIDEMARK_OPTIONS', `there is an open source '${name}' already`, { source: name })
+    }
+    const { component, ringBytes } = checkSourceOptions(options, this.options.components)
+    const layout = sourceLayout(ringBytes)
+    const memory = new SourceMemory(SourceMemory.allocate(layout), layout)
+    memory.storeAttached(component ?? this.nextSlot++ % this.options.components)
+    return { id: this.nextSource++, memory, layout }
+  }
+
+  private announce(id: number, name: string, memory: SourceMemory, layout: ReturnType<typeof sourceLayout>): void {
+    const slot = memory.loadAttached()
+    this.sources.set(name, { id, name, memory, slot, closers: [] })
+    this.post({ type: 'open-source', source: { id, buffer: memory.buffer, layout, slot } })
+  }
+
+  private async whenSet(
+    set: number | undefined,
+    state: 'secured' | 'applied',
+    signal: AbortSignal | undefined
+  ): Promise<SetReport> {
+    if (set !== undefined && (!Number.isSafeInteger(set) || set < 0)) {
+      throw new TidemarkError('TIDEMARK_OPTIONS', `set must be a set identifier, not ${String(set)}`, { option: 'set' })
+    }
+    const wanted = set ?? this.lastSetWithUpdates()
+    const done = state === 'secured' ? this.positions.secured : this.positions.applied
+    if (wanted <= done) return this.history.past(wanted, state) ?? this.beforeFirst()
+    this.checkOpen()
+    return this.history.when(wanted, state, signal)
+  }
+
+  /** The set that holds the last update acknowledged to any source so far; 0 when there was none. */
+  private lastSetWithUpdates(): number {
+    for (const source of this.sources.values()) this.rememberLastSet(source)
+    return this.lastAcknowledgedSet
+  }
+
+  private rememberLastSet(source: OpenedSource): void {
+    const forming = this.board.loadNear()
+    for (let set = forming; set > Math.max(this.lastAcknowledgedSet, forming - SET_WINDOW_MASK); set--) {
+      if (source.memory.hasSetBegin(set | 0)) this.lastAcknowledgedSet = set
+    }
+  }
+
+  private beforeFirst(): SetReport {
+    const { applied } = this.positions
+    return { set: applied, state: 'applied', consistencyTime: 0, updates: 0, bytes: 0, writtenBytes: 0 }
+  }
+
+  private ask(make: (request: number) => HostRequest, signal: AbortSignal | undefined): Promise<SetRecord | undefined> {
+    signal?.throwIfAborted()
+    const request = this.nextRequest++
+    return new Promise((resolve, reject) => {
+      this.requests.set(request, { resolve, reject })
+      signal?.addEventListener(
+        'abort',
+        () => {
+          this.requests.delete(request)
+          reject(signal.reason)
+        },
+        { once: true }
+      )
+      this.post(make(request))
+    })
+  }
+
+  private answer(request: number, record: SetRecord | undefined): void {
+    this.requests.get(request)?.resolve(record)
+    this.requests.delete(request)
+  }
+
+  private post(request: HostRequest): void {
+    this.worker.postMessage(request)
+  }
+
+  private checkComponent(id: number): void {
+    if (Number.isSafeInteger(id) && id >= 0 && id < this.options.components) return
+    throw new TidemarkError('TIDEMARK_UNKNOWN_COMPONENT', `there is no component ${String(id)}`, { component: id })
+  }
+
+  private checkOpen(): void {
+    if (this.closing !== undefined || this.state === 'closed') throw this.closedError()
+    if (this.suspension !== undefined) {
+      const { error } = this.suspension
+      throw new TidemarkError('TIDEMARK_SUSPENDED', `the group is suspended: ${error.message}`, error.details, {
+        cause: error
+      })
+    }
+  }
+
+  private closedError(): TidemarkError {
+    return new TidemarkError('TIDEMARK_CLOSED', `group '${this.options.name}' is closed`, { group: this.options.name })
+  }
+}
+
+function notYet(what: string): TidemarkError {
+  return new TidemarkError('TIDEMARK_OPTIONS', `${what} is not there yet in this version`, { option: what })
+}

@@ -1,0 +1,156 @@
+import path from 'node:path'
+import { TidemarkError } from './errors.ts'
+import type { ResponsibilityPolicy } from './protocol/responsibility.ts'
+import type { MirrorTarget, Ordering } from './protocol/setting.ts'
+import type { GroupOptions, LocalSecondary, VolumeOptions } from './types.ts'
+
+/** Options with their defaults filled in and every value checked. */
+export interface CheckedOptions {
+  readonly name: string
+  readonly volumes: readonly VolumeOptions[]
+  readonly components: number
+  readonly spares: number
+  readonly mirrors: number
+  readonly mirrorTarget: MirrorTarget
+  readonly ordering: Ordering
+  readonly responsibility: ResponsibilityPolicy
+  readonly formationPeriodMs: number
+  readonly componentMemoryBytes: number
+  /** Undefined for 'discard'. */
+  readonly secondary: { readonly directory: string; readonly components: number } | undefined
+}
+
+const MIB = 2 ** 20
+export const LARGEST_COMPONENTS = 64
+const SMALLEST_MEMORY = MIB
+/** Addresses within an arena are 32-bit. */
+const LARGEST_MEMORY = 2048 * MIB - MIB
+const LARGEST_PERIOD_MS = 366 * 24 * 3600 * 1000
+const NAME = /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}$/
+
+function refuse(option: string, message: string): never {
+  throw new TidemarkError('TIDEMARK_OPTIONS', `${option} ${message}`, { option })
+}
+
+function whole(option: string, value: unknown, low: number, high: number): number {
+  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < low || value > high) {
+    refuse(option, `must be a whole number from ${low} to ${high}, not ${String(value)}`)
+  }
+  return value
+}
+
+function oneOf<T extends string>(option: string, value: unknown, choices: readonly T[]): T {
+  if (!choices.includes(value as T)) refuse(option, `must be one of ${choices.join(', ')}, not ${String(value)}`)
+  return value as T
+}
+
+/** Volume, source and group names become file names: no path escapes. */
+export function checkName(option: string, name: unknown): string {
+  if (typeof name !== 'string' || !NAME.test(name)) {
+    const said = typeof name === 'string' ? `'${name}'` : String(name)
+    refuse(option, `must be 1 to 128 of letters, digits, '.', '_' and '-', not starting with '.': ${said} is not`)
+  }
+  return name
+}
+
+function notYet(option: string, what: string): never {
+  refuse(option, `${what} is not there yet in this version`)
+}
+
+function checkVolumes(volumes: unknown): VolumeOptions[] {
+  if (!Array.isArray(volumes) || volumes.length === 0) refuse('volumes', 'must be a list of at least one volume')
+  const names = new Set<string>()
+  return volumes.map((volume: VolumeOptions, index) => {
+    const option = `volumes[${index}]`
+    if (typeof volume !== 'object' || volume === null) refuse(option, 'must be an object with name and size')
+    const name = checkName(`${option}.name`, volume.name)
+    if (names.has(name)) refuse(`${option}.name`, `is '${name}' a second time`)
+    names.add(name)
+    whole(`${option}.size`, volume.size, 0, Number.MAX_SAFE_INTEGER)
+    if (volume.target !== undefined) checkName(`${option}.target`, volume.target)
+    if (volume.directory !== undefined && (typeof volume.directory !== 'string' || volume.directory === '')) {
+      refuse(`${option}.directory`, 'must be a directory')
+    }
+    return volume
+  })
+}
+
+function checkSecondary(secondary: unknown): CheckedOptions['secondary'] {
+  if (secondary === 'discard') return undefined
+  if (typeof secondary !== 'object' || secondary === null) {
+    refuse('secondary', "must be { directory }, { url } or 'discard'")
+  }
+  if ('url' in secondary) notYet('secondary.url', 'a remote secondary')
+  const { directory, components, confirm, history } = secondary as LocalSecondary
+  if (typeof directory !== 'string' || directory === '') refuse('secondary.directory', 'must be a directory')
+  if (confirm !== undefined && oneOf('secondary.confirm', confirm, ['journaled', 'mirrored']) === 'mirrored') {
+    notYet('secondary.confirm', "'mirrored'")
+  }
+  if (history !== undefined) notYet('secondary.history', 'keeping applied sets')
+  return {
+    directory: path.resolve(directory),
+    components: components === undefined ? 2 : whole('secondary.components', components, 1, 64)
+  }
+}
+
+/** @throws TidemarkError TIDEMARK_OPTIONS naming the option in `details.option` */
+export function checkOptions(options: GroupOptions): CheckedOptions {
+  if (typeof options !== 'object' || options === null) refuse('options', 'must be an object')
+  const { mirrorContent, lagTargetMs, spoolDirectory, spoolLimitBytes, takeover, hangTimeoutMs } = options
+  const components = whole('components', options.components ?? 3, 2, LARGEST_COMPONENTS)
+  if (mirrorContent !== undefined && oneOf('mirrorContent', mirrorContent, ['data', 'metadata']) === 'metadata') {
+    notYet('mirrorContent', "'metadata'")
+  }
+  if (lagTargetMs !== undefined) notYet('lagTargetMs', 'a target for lag')
+  if (spoolDirectory !== undefined) notYet('spoolDirectory', 'spooling formed sets')
+  if (spoolLimitBytes !== undefined) notYet('spoolLimitBytes', 'spooling formed sets')
+  // Checked already; they matter when components can be replaced.
+  if (takeover !== undefined) oneOf('takeover', takeover, ['spare', 'survivors'])
+  if (hangTimeoutMs !== undefined) whole('hangTimeoutMs', hangTimeoutMs, 10, 3600_000)
+  return {
+    name: options.name === undefined ? 'group' : checkName('name', options.name),
+    volumes: checkVolumes(options.volumes),
+    components,
+    spares: whole('spares', options.spares ?? 1, 0, LARGEST_COMPONENTS),
+    mirrors: whole('mirrors', options.mirrors ?? 1, 1, components - 1),
+    mirrorTarget: oneOf('mirrorTarget', options.mirrorTarget ?? 'spread', ['default', 'spread']),
+    ordering: oneOf('ordering', options.ordering ?? 'volume-sequence', [
+      'volume-sequence',
+      'group-sequence',
+      'timestamp'
+    ]),
+    responsibility: oneOf('responsibility', options.responsibility ?? 'balanced', ['round-robin', 'balanced']),
+    formationPeriodMs: whole('formationPeriodMs', options.formationPeriodMs ?? 1000, 1, LARGEST_PERIOD_MS),
+    componentMemoryBytes: whole(
+      'componentMemoryBytes',
+      options.componentMemoryBytes ?? 256 * MIB,
+      SMALLEST_MEMORY,
+      LARGEST_MEMORY
+    ),
+    secondary: checkSecondary(options.secondary)
+  }
+}
+
+const SMALLEST_RING = 4096
+const LARGEST_RING = 1024 * MIB
+const USUAL_RING = 4 * MIB
+
+export interface CheckedSourceOptions {
+  readonly component: number | undefined
+  readonly ringBytes: number
+}
+
+export function checkSourceOptions(
+  options: { component?: number; ringBytes?: number } | undefined,
+  components: number
+): CheckedSourceOptions {
+  const { component, ringBytes } = options ?? {}
+  const isComponent = Number.isSafeInteger(component) && Number(component) >= 0 && Number(component) < components
+  if (component !== undefined && !isComponent) {
+    throw new TidemarkError('TIDEMARK_UNKNOWN_COMPONENT', `there is no component ${String(component)}`, { component })
+  }
+  return {
+    component,
+    ringBytes: whole('ringBytes', ringBytes ?? USUAL_RING, SMALLEST_RING, LARGEST_RING)
+  }
+}

@@ -1,0 +1,342 @@
+import { TidemarkError } from '../errors.ts'
+import { Board, STAT_HELD_BYTES } from '../memory/board.ts'
+import {
+  SOURCE_ABANDONED,
+  SOURCE_CLOSING,
+  SOURCE_OPEN,
+  SOURCE_SUSPENDED,
+  SourceMemory
+} from '../memory/source-memory.ts'
+import { Coordinator, type SetProgress } from '../protocol/coordinator.ts'
+import { openDirectory, type SecondaryDirectory } from '../secondary/directory.ts'
+import { openTables } from './group-memory.ts'
+import type {
+  ComponentMail,
+  ComponentTask,
+  ControlNotice,
+  ControlOptions,
+  HostRequest,
+  SecondaryTask,
+  SetPositions,
+  SetRecord,
+  SourceFacts,
+  ThreadNotice
+} from './messages.ts'
+import { type HostedThread, ThreadPool } from './thread-pool.ts'
+
+interface AttachedSource {
+  readonly id: number
+  readonly memory: SourceMemory
+  readonly slot: number
+  closed: boolean
+  /** Once closed: the forming set at that time; it is counted in sets up to it. */
+  closedIn: number
+}
+
+const NO_LONGER_THAN_MS = 2 ** 31 - 1
+
+/** The control thread's work: hosts the component threads and drives the coordinator, by its own clock and doorbell. */
+export class Control {
+  private readonly options: ControlOptions
+  private readonly tell: (notice: ControlNotice) => void
+  private readonly board: Board
+  private readonly directory: SecondaryDirectory | undefined
+  private readonly coordinator: Coordinator
+  private readonly components: ThreadPool
+  private readonly secondaries: ThreadPool | undefined
+  private readonly threads: HostedThread[] = []
+  private readonly secondaryThreads: HostedThread[] = []
+  private readonly sources = new Map<number, AttachedSource>()
+  private readonly closeRequests: { request: number; label: string | undefined }[] = []
+  private readonly holdRequests: number[] = []
+  private lastApplied: SetRecord | undefined
+  private timer: NodeJS.Timeout | undefined
+  private stepQueued = false
+  private failed = false
+  private pressure = false
+  private ending = false
+  private onProgress: (() => void) | undefined
+
+  constructor(options: ControlOptions, tell: (notice: ControlNotice) => void) {
+    this.options = options
+    this.tell = tell
+    const { memory } = options
+    this.board = new Board(memory.board, memory.boardLayout)
+    this.directory = options.directory === undefined ? undefined : openDirectory(options.directory)
+    const { components, secondaries } = memory.shape
+    this.coordinator = new Coordinator(
+      {
+        board: this.board,
+        members: components,
+        tables: openTables(memory),
+        policy: options.policy,
+        periodMs: options.periodMs,
+        secondaries,
+        firstSet: (this.directory?.lastSet ?? 0) + 1,
+        raiseCeiling: (set) => this.directory?.raiseCeiling(set),
+        onSet: (progress) => this.onSet(progress)
+      },
+      performance.now()
+    )
+    this.components = new ThreadPool('component-thread', components, options.spares)
+    this.secondaries = secondaries === 0 ? undefined : new ThreadPool('secondary-thread', secondaries, 0)
+    this.startThreads()
+    Promise.all([...this.threads, ...this.secondaryThreads].map((thread) => thread.running)).then(
+      () => {
+        this.tell({ type: 'ready', positions: this.positions() })
+        this.step()
+      },
+      // Whoever watches the thread says so.
+      () => {}
+    )
+  }
+
+  /** Returns false when the group has ended. */
+  async receive(request: HostRequest): Promise<boolean> {
+    switch (request.type) {
+      case 'open-source':
+        this.attach(request.source)
+        break
+      case 'close-set':
+        this.closeRequests.push(request)
+        this.step()
+        break
+      case 'hold':
+        this.coordinator.applyHeld = true
+        this.holdRequests.push(request.request)
+        this.answerHolds()
+        break
+      case 'release':
+        this.coordinator.applyHeld = false
+        this.step()
+        break
+      case 'close':
+        await this.end(request.drain)
+        return false
+    }
+    return true
+  }
+
+  private startThreads(): void {
+    const { memory, protocol } = this.options
+    const { components, secondaries, volumes } = memory.shape
+    const onNotice = (notice: ThreadNotice): void => this.onNotice(notice)
+    const lastSet = this.coordinator.formingSet - 1
+    const secondaryOf = Uint8Array.from({ length: volumes }, (_, volume) => volume % Math.max(1, secondaries))
+    for (let index = 0; index < secondaries; index++) {
+      const keeps = Array.from(secondaryOf.keys()).filter((volume) => secondaryOf[volume] === index)
+      const store = (this.directory as SecondaryDirectory).storeOptions(index, keeps)
+      const thread = (this.secondaries as ThreadPool).start<SecondaryTask>({ index, memory, store, lastSet }, onNotice)
+      this.secondaryThreads.push(thread)
+      this.watch(thread, `secondary component ${index}`)
+    }
+    for (let slot = 0; slot < components; slot++) {
+      const firstSet = this.coordinator.formingSet | 0
+      const task = { slot, memory, protocol, secondaryOf, firstSet }
+      const thread = this.components.start<ComponentTask>(task, onNotice)
+      this.threads.push(thread)
+      this.watch(thread, `component ${slot}`)
+    }
+  }
+
+  /** Until components can be replaced, the end of one suspends the group: nothing is acknowledged that could be lost. */
+  private watch(thread: HostedThread, name: string): void {
+    thread.ended.then(
+      () => {
+        if (!this.ending) this.suspend(name, undefined)
+      },
+      (error: unknown) => {
+        if (!this.ending) this.suspend(name, error)
+      }
+    )
+  }
+
+  private suspend(name: string, cause: unknown): void {
+    if (this.failed) return
+    this.failed = true
+    const said = cause instanceof Error ? `: ${cause.message}` : ''
+    const error =
+      cause instanceof TidemarkError
+        ? cause
+        : new TidemarkError(
+            'TIDEMARK_SUSPENDED',
+            `${name} has ended, the group is suspended${said}`,
+            { name },
+            { cause }
+          )
+    for (const source of this.sources.values()) {
+      source.memory.leaveOpen(SOURCE_SUSPENDED)
+      source.memory.parking.wake()
+    }
+    this.tell({ type: 'failed', error: error.toRecord() })
+    this.onProgress?.()
+  }
+
+  private attach(facts: SourceFacts): void {
+    const memory = new SourceMemory(facts.buffer, facts.layout)
+    const source: AttachedSource = { id: facts.id, memory, slot: facts.slot, closed: false, closedIn: 0 }
+    this.sources.set(facts.id, source)
+    this.coordinator.sources.add(source)
+    if (this.failed) memory.leaveOpen(SOURCE_SUSPENDED)
+    const mail: ComponentMail = { type: 'attach', source: facts }
+    ;(this.threads[facts.slot] as HostedThread).port.postMessage(mail)
+    this.board.addMail(facts.slot)
+    this.board.parking[facts.slot]?.wake()
+  }
+
+  private onNotice(notice: ThreadNotice): void {
+    if (notice.type === 'source-finished') {
+      const source = this.sources.get(notice.id)
+      if (source !== undefined) {
+        source.closed = true
+        source.closedIn = this.coordinator.formingSet
+        this.tell({ type: 'source-closed', id: source.id })
+        this.onProgress?.()
+      }
+      return
+    }
+    // Answered before anything is looked at: what changes afterwards rings again.
+    this.board.answerDoorbell()
+    this.step()
+  }
+
+  private step(): void {
+    // Once it ends, nothing may set the timer again: it would keep this thread.
+    if (this.ending) return
+    if (this.failed) return
+    try {
+      this.takeCloseRequest()
+      const dueInMs = this.coordinator.step(performance.now(), Date.now())
+      this.forgetClosedSources()
+      this.tellPressure()
+      this.answerHolds()
+      this.schedule(dueInMs)
+    } catch (error) {
+      this.suspend('the control thread', error)
+    }
+    this.onProgress?.()
+  }
+
+  /** Named sets end one after the other, each with its own name. */
+  private takeCloseRequest(): void {
+    while (!this.coordinator.hasCloseAsked) {
+      const next = this.closeRequests.shift()
+      if (next === undefined) return
+      const set = this.coordinator.closeSet(next.label)
+      this.tell({ type: 'closing-set', request: next.request, set })
+      if (next.label !== undefined) return
+      // Those without a name that came meanwhile end with it.
+      while (this.closeRequests[0] !== undefined && this.closeRequests[0].label === undefined) {
+        const other = this.closeRequests.shift() as { request: number }
+        this.tell({ type: 'closing-set', request: other.request, set })
+      }
+      return
+    }
+  }
+
+  private schedule(dueInMs: number): void {
+    clearTimeout(this.timer)
+    if (this.closeRequests.length > 0 && !this.coordinator.hasCloseAsked && !this.stepQueued) {
+      this.stepQueued = true
+      setImmediate(() => {
+        this.stepQueued = false
+        this.step()
+      })
+    }
+    this.timer = setTimeout(() => this.step(), Math.min(Math.max(1, Math.ceil(dueInMs)), NO_LONGER_THAN_MS))
+  }
+
+  /** A closed source counts until the sets in which it was acknowledged are formed. */
+  private forgetClosedSources(): void {
+    for (const source of this.sources.values()) {
+      if (!source.closed || this.coordinator.formedSet < source.closedIn) continue
+      this.sources.delete(source.id)
+      this.coordinator.sources.delete(source)
+    }
+  }
+
+  private tellPressure(): void {
+    const { components } = this.options.memory.shape
+    let pressure = false
+    let heldBytes = 0
+    for (let slot = 0; slot < components; slot++) {
+      if (this.board.loadPressure(slot) === 1) pressure = true
+      heldBytes += (this.board.statistics[slot] as Float64Array)[STAT_HELD_BYTES] as number
+    }
+    if (pressure === this.pressure) return
+    this.pressure = pressure
+    this.tell({ type: 'pressure', state: pressure ? 'begin' : 'end', heldBytes })
+  }
+
+  private answerHolds(): void {
+    if (!this.coordinator.applyHeld || this.coordinator.applyingSet !== null) return
+    for (const request of this.holdRequests.splice(0)) {
+      this.tell({ type: 'held', request, record: this.lastApplied })
+    }
+  }
+
+  private onSet(progress: SetProgress): void {
+    const { set, label, consistencyTime, endedAtMs, updates, bytes } = progress
+    const state = progress.state as SetRecord['state']
+    const record: SetRecord = {
+      set,
+      label,
+      state,
+      consistencyTime,
+      updates,
+      bytes,
+      writtenBytes: state === 'applied' ? progress.writtenBytes : undefined,
+      afterMs: performance.now() - endedAtMs
+    }
+    if (state === 'applied') this.lastApplied = record
+    this.tell({ type: 'set', record, positions: this.positions() })
+  }
+
+  private positions(): SetPositions {
+    const { formingSet, formedSet, securedSet, applyingSet, appliedSet } = this.coordinator
+    return { forming: formingSet, formed: formedSet, secured: securedSet, applying: applyingSet, applied: appliedSet }
+  }
+
+  private async end(drain: boolean): Promise<void> {
+    this.coordinator.applyHeld = false
+    if (drain && !this.failed) await this.drain()
+    this.ending = true
+    clearTimeout(this.timer)
+    this.board.storeShutdown(1)
+    this.coordinator.wakeAll()
+    await Promise.allSettled([...this.threads, ...this.secondaryThreads].map((thread) => thread.ended))
+    await Promise.all([this.components.destroy(), this.secondaries?.destroy()])
+    for (const source of this.sources.values()) {
+      source.memory.storeState(SOURCE_ABANDONED)
+      source.memory.parking.wake()
+    }
+    this.directory?.close()
+  }
+
+  /** Takes what was posted, closes the last set, waits until it is applied. */
+  private async drain(): Promise<void> {
+    for (const source of this.sources.values()) {
+      if (source.memory.loadState() === SOURCE_OPEN) source.memory.leaveOpen(SOURCE_CLOSING)
+      source.memory.parking.wake()
+    }
+    this.coordinator.wakeComponents()
+    await this.until(() => [...this.sources.values()].every((source) => source.closed))
+    if (this.failed) return
+    const last = this.coordinator.formingSet
+    this.closeRequests.push({ request: -1, label: undefined })
+    this.step()
+    await this.until(() => this.coordinator.appliedSet >= last)
+  }
+
+  private until(condition: () => boolean): Promise<void> {
+    return new Promise((resolve) => {
+      const look = (): void => {
+        if (!this.failed && !condition()) return
+        this.onProgress = undefined
+        resolve()
+      }
+      this.onProgress = look
+      look()
+    })
+  }
+}

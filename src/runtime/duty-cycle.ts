@@ -1,0 +1,37 @@
+import type { Parking } from '../memory/parking.ts'
+
+/** Turns that find nothing before the thread sleeps. Few: on a busy machine another thread has better use for the core. */
+const SPINS = 30
+
+export interface Agent {
+  /** One turn of its duty cycle. Returns how much was done. */
+  step(): number
+  /** Rare things: looked at when there is nothing else to do, and now and then. Returns how much was done. */
+  attend(): number
+  readonly isOver: boolean
+}
+
+const ATTEND_EVERY = 64
+
+/** Runs an agent until it is over: at full speed while there is work, asleep when there is none. Never returns before. */
+export function runDutyCycle(agent: Agent, parking: Parking): void {
+  let idle = 0
+  let turns = 0
+  while (!agent.isOver) {
+    let work = agent.step()
+    if (work === 0 || ++turns % ATTEND_EVERY === 0) work += agent.attend()
+    if (work > 0) {
+      idle = 0
+      continue
+    }
+    if (++idle < SPINS) continue
+    idle = 0
+    // Said first, then everything is looked at once more: what comes after finds the thread parked and wakes it.
+    parking.prepare()
+    if (agent.isOver || agent.step() > 0 || agent.attend() > 0) {
+      parking.cancel()
+      continue
+    }
+    parking.sleep()
+  }
+}

@@ -1,0 +1,93 @@
+import { Arena, type ArenaLayout, arenaLayout } from '../memory/arena.ts'
+import { Board, type BoardLayout } from '../memory/board.ts'
+import { ChunkTable } from '../memory/chunk-table.ts'
+import { powerOfTwoAtLeast } from '../memory/lines.ts'
+import { Link, linkBytes } from '../memory/link.ts'
+import { SetTables, setTablesBytes } from '../memory/set-tables.ts'
+import { laneWeight } from '../protocol/members.ts'
+
+/** Sizes that follow from the options. */
+export interface GroupShape {
+  readonly components: number
+  readonly mirrors: number
+  readonly volumes: number
+  readonly secondaries: number
+  readonly componentMemoryBytes: number
+}
+
+/** All memory that the threads of a group share: plain values, so it can be posted. */
+export interface GroupMemory {
+  readonly shape: GroupShape
+  readonly boardLayout: BoardLayout
+  readonly board: SharedArrayBuffer
+  readonly arenaLayout: ArenaLayout
+  readonly arenas: readonly SharedArrayBuffer[]
+  /** By slot: what the component knows of each chunk of its arena. */
+  readonly chunkTables: readonly SharedArrayBuffer[]
+  readonly linkCapacity: number
+  /** [sender][holder] */
+  readonly links: readonly (readonly SharedArrayBuffer[])[]
+  /** [component][secondary component] */
+  readonly drains: readonly (readonly SharedArrayBuffer[])[]
+  /** By slot. */
+  readonly tables: readonly SharedArrayBuffer[]
+}
+
+const LARGEST_LINK = 8192
+const SMALLEST_LINK = 1024
+
+/** Fewer entries in each link where there are many links. */
+function linkCapacityOf(components: number): number {
+  return Math.max(SMALLEST_LINK, powerOfTwoAtLeast((LARGEST_LINK * 4) / components))
+}
+
+export function arenaLayoutOfShape(shape: GroupShape): ArenaLayout {
+  return arenaLayout(shape.componentMemoryBytes, laneWeight(shape.components, shape.mirrors))
+}
+
+/**
+ * What one transaction may take, so that it fits into every component's share at once: bytes of records, and parts.
+ * A quarter of each chunk may be lost at its end; one chunk of a share may be half filled already.
+ */
+export function transactionLimits(shape: GroupShape): { readonly bytes: number; readonly parts: number } {
+  const layout = arenaLayoutOfShape(shape)
+  const share = Math.floor(layout.chunks / laneWeight(shape.components, shape.mirrors))
+  const parts = Math.min(LARGEST_LINK, linkCapacityOf(shape.components)) - 32 - share
+  return { bytes: Math.max(0, share - 1) * layout.chunkBytes * 0.75, parts: Math.max(1, parts) }
+}
+
+export function allocateGroupMemory(shape: GroupShape): GroupMemory {
+  const { components, secondaries, volumes } = shape
+  const boardLayout = { slots: components, secondaries, volumes }
+  const layout = arenaLayoutOfShape(shape)
+  const linkCapacity = Math.min(LARGEST_LINK, linkCapacityOf(components))
+  const each = <T>(count: number, make: (index: number) => T): T[] =>
+    Array.from({ length: count }, (_, index) => make(index))
+  const link = (): SharedArrayBuffer => new SharedArrayBuffer(linkBytes(linkCapacity))
+  const none = new SharedArrayBuffer(linkBytes(2))
+  return {
+    shape,
+    boardLayout,
+    board: Board.allocate(boardLayout),
+    arenaLayout: layout,
+    arenas: each(components, () => Arena.allocate(layout)),
+    chunkTables: each(components, () => ChunkTable.allocate(layout.chunks)),
+    linkCapacity,
+    links: each(components, (from) => each(components, (to) => (from === to ? none : link()))),
+    drains: each(components, () => each(secondaries, link)),
+    tables: each(components, () => new SharedArrayBuffer(setTablesBytes(volumes)))
+  }
+}
+
+export function openArenas(memory: GroupMemory): Arena[] {
+  return memory.arenas.map((buffer) => new Arena(buffer, memory.arenaLayout))
+}
+
+export function openLink(memory: GroupMemory, buffer: SharedArrayBuffer): Link {
+  const isUnused = buffer.byteLength === linkBytes(2)
+  return new Link(buffer, isUnused ? 2 : memory.linkCapacity)
+}
+
+export function openTables(memory: GroupMemory): SetTables[] {
+  return memory.tables.map((buffer) => new SetTables(buffer, memory.shape.volumes))
+}

@@ -1,0 +1,49 @@
+import { Board } from '../memory/board.ts'
+import { clockMicroseconds } from '../memory/clock.ts'
+import type { Parking } from '../memory/parking.ts'
+import { SetReceiver } from '../protocol/set-receiver.ts'
+import { FileSetStore } from '../secondary/file-store.ts'
+import { runDutyCycle } from './duty-cycle.ts'
+import { openArenas, openLink } from './group-memory.ts'
+import type { SecondaryTask, ThreadNotice } from './messages.ts'
+
+/** A secondary component on its thread. Its file calls are synchronous: a thread may be ended only between them. */
+export default function runSecondary(task: SecondaryTask): void {
+  const { memory, index, port } = task
+  const board = new Board(memory.board, memory.boardLayout)
+  const tell = (notice: ThreadNotice): void => port.postMessage(notice)
+  const store = new FileSetStore(task.store)
+  const receiver = new SetReceiver(
+    {
+      index,
+      board,
+      links: memory.drains.map((row) => openLink(memory, row[index] as SharedArrayBuffer)),
+      arenas: openArenas(memory),
+      lastSet: task.lastSet,
+      surroundings: {
+        clock: clockMicroseconds,
+        ring: () => {
+          if (board.pressDoorbell()) tell({ type: 'ring' })
+        }
+      }
+    },
+    store
+  )
+  port.unref()
+  tell({ type: 'running' })
+  try {
+    runDutyCycle(
+      {
+        step: () => receiver.step(),
+        attend: () => 0,
+        get isOver() {
+          return board.loadShutdown() !== 0
+        }
+      },
+      board.parking[board.layout.slots + index] as Parking
+    )
+  } finally {
+    store.close()
+    port.close()
+  }
+}

@@ -1,0 +1,215 @@
+import { TidemarkError } from '../errors.ts'
+import { ioError, readFully } from './files.ts'
+import type { FloatTable } from './float-table.ts'
+import { Fold, PIECE_LENGTH, PIECE_OFFSET, PIECE_POSITION, PIECE_VOLUME } from './fold.ts'
+import type { Images } from './images.ts'
+
+/** The segment is read in pieces of this size. */
+const WINDOW_SHIFT = 20
+const WINDOW_BYTES = 1 << WINDOW_SHIFT
+/** Bytes that lie together in the volume but apart in the journal are written together, up to this many. */
+const GATHER_BYTES = 1 << 18
+/** One slice of work: a thread that applies must still hear of the next set. */
+const SLICE_BYTES = 4 << 20
+const SLICE_MS = 2
+const SLICE_FRAMES = 1 << 16
+/** Writes between two looks at the clock. */
+const CLOCK_EVERY = 16
+
+const FOLDING = 0
+const DATA = 1
+const ZEROS = 2
+const SYNCING = 3
+const DONE = 4
+
+/**
+ * Brings one part of a set into the images, a slice at a time. The journal is read once, from its beginning to its end;
+ * within a window of it pieces are written in the order of their offsets. A slice that failed can be tried again.
+ */
+export class Applier {
+  /** Bytes that the last part brought into the images. */
+  writtenBytes = 0
+  private readonly images: Images
+  private readonly volumes: number
+  private readonly fold = new Fold()
+  private phase = DONE
+  private fd = -1
+  private path = ''
+  /** Data pieces, those of each window together, and where each window's begin. */
+  private order = new Uint32Array(0)
+  private windows = new Uint32Array(1)
+  private window = -1
+  private next = 0
+  private buffer = Buffer.alloc(WINDOW_BYTES + 65536)
+  private bufferFrom = 0
+  private readonly gather = Buffer.alloc(GATHER_BYTES)
+  private zerosDone = 0
+
+  constructor(images: Images, volumes: number) {
+    this.images = images
+    this.volumes = volumes
+  }
+
+  begin(frames: FloatTable, fd: number, path: string): void {
+    this.fd = fd
+    this.path = path
+    this.fold.begin(frames, this.volumes)
+    this.phase = FOLDING
+    this.writtenBytes = 0
+  }
+
+  /** A set of which there is no part here. */
+  beginNothing(): void {
+    this.writtenBytes = 0
+    this.phase = DONE
+  }
+
+  /** True when all of it is durable in the images. */
+  applySome(): boolean {
+    switch (this.phase) {
+      case FOLDING:
+        if (this.fold.resolve(SLICE_FRAMES)) this.enterData()
+        return false
+      case DATA:
+        if (this.writeSome()) this.enterZeros()
+        return false
+      case ZEROS:
+        if (this.zeroSome()) this.phase = SYNCING
+        return false
+      case SYNCING:
+        if (this.images.syncNext()) return false
+        this.writtenBytes = this.fold.bytes
+        this.phase = DONE
+        return true
+      default:
+        return true
+    }
+  }
+
+  /** Distributes the pieces over the windows of the segment; within one they stay in the order of their offsets. */
+  private enterData(): void {
+    const { data } = this.fold
+    let last = -1
+    for (let n = 0; n < data.length; n++) last = Math.max(last, windowOf(data, n))
+    const starts = new Uint32Array(last + 2)
+    for (let n = 0; n < data.length; n++) {
+      const after = windowOf(data, n) + 1
+      starts[after] = (starts[after] as number) + 1
+    }
+    for (let w = 0; w <= last; w++) starts[w + 1] = (starts[w + 1] as number) + (starts[w] as number)
+    const place = starts.slice()
+    this.order = new Uint32Array(data.length)
+    for (let n = 0; n < data.length; n++) {
+      const window = windowOf(data, n)
+      const at = place[window] as number
+      place[window] = at + 1
+      this.order[at] = n
+    }
+    this.windows = starts
+    this.window = -1
+    this.next = 0
+    this.phase = DATA
+  }
+
+  private writeSome(): boolean {
+    const until = performance.now() + SLICE_MS
+    let bytes = 0
+    let writes = 0
+    while (bytes < SLICE_BYTES) {
+      if (this.next === this.order.length) return true
+      if (this.window < 0 || this.next === this.windows[this.window + 1]) bytes += this.readWindow()
+      bytes += this.writeRun()
+      if (++writes % CLOCK_EVERY === 0 && performance.now() > until) return false
+    }
+    return false
+  }
+
+  private readWindow(): number {
+    const { data } = this.fold
+    const window = windowOf(data, this.order[this.next] as number)
+    let from = Number.POSITIVE_INFINITY
+    let to = 0
+    for (let n = this.next; n < (this.windows[window + 1] as number); n++) {
+      const piece = this.order[n] as number
+      const position = data.get(piece, PIECE_POSITION)
+      from = Math.min(from, position)
+      to = Math.max(to, position + data.get(piece, PIECE_LENGTH))
+    }
+    const length = to - from
+    if (length > this.buffer.length) this.buffer = Buffer.alloc(length)
+    let got = 0
+    try {
+      got = readFully(this.fd, this.buffer, 0, length, from)
+    } catch (cause) {
+      throw ioError('read', this.path, cause)
+    }
+    if (got < length) {
+      const message = `${this.path} ends at ${from + got}, before the data of a set that is in it`
+      throw new TidemarkError('TIDEMARK_CORRUPT', message, { path: this.path, position: from + got })
+    }
+    this.bufferFrom = from
+    this.window = window
+    return length
+  }
+
+  /** Writes the next piece, and with it those that follow in its volume at once. */
+  private writeRun(): number {
+    const { data } = this.fold
+    const end = this.windows[this.window + 1] as number
+    const first = this.order[this.next] as number
+    const volume = data.get(first, PIECE_VOLUME)
+    const offset = data.get(first, PIECE_OFFSET)
+    const at = data.get(first, PIECE_POSITION) - this.bufferFrom
+    let length = data.get(first, PIECE_LENGTH)
+    let next = this.next + 1
+    // As long as they follow each other in the journal, too, they are written from where they were read to.
+    let gathered = false
+    for (; next < end; next++) {
+      const piece = this.order[next] as number
+      if (data.get(piece, PIECE_VOLUME) !== volume || data.get(piece, PIECE_OFFSET) !== offset + length) break
+      const more = data.get(piece, PIECE_LENGTH)
+      const from = data.get(piece, PIECE_POSITION) - this.bufferFrom
+      if (!gathered && from !== at + length) {
+        if (length + more > GATHER_BYTES) break
+        this.buffer.copy(this.gather, 0, at, at + length)
+        gathered = true
+      }
+      if (gathered) {
+        if (length + more > GATHER_BYTES) break
+        this.buffer.copy(this.gather, length, from, from + more)
+      }
+      length += more
+    }
+    if (gathered) this.images.write(volume, offset, this.gather, 0, length)
+    else this.images.write(volume, offset, this.buffer, at, length)
+    this.next = next
+    return length
+  }
+
+  private enterZeros(): void {
+    this.next = 0
+    this.zerosDone = 0
+    this.phase = ZEROS
+  }
+
+  private zeroSome(): boolean {
+    const { zeros } = this.fold
+    const until = performance.now() + SLICE_MS
+    while (this.next < zeros.length) {
+      const offset = zeros.get(this.next, PIECE_OFFSET) + this.zerosDone
+      const left = zeros.get(this.next, PIECE_LENGTH) - this.zerosDone
+      const done = this.images.zero(zeros.get(this.next, PIECE_VOLUME), offset, left)
+      this.zerosDone += done
+      if (done === left) {
+        this.next++
+        this.zerosDone = 0
+      }
+      if (performance.now() > until) return this.next === zeros.length
+    }
+    return true
+  }
+}
+
+function windowOf(data: FloatTable, piece: number): number {
+  return Math.floor(data.get(piece, PIECE_POSITION) / WINDOW_BYTES)
+}

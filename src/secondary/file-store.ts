@@ -1,0 +1,155 @@
+import { TidemarkError } from '../errors.ts'
+import type { Arena } from '../memory/arena.ts'
+import type { SetStore } from '../protocol/set-store.ts'
+import { Applier } from './applier.ts'
+import type { Part } from './block.ts'
+import { CommitLog } from './commit-log.ts'
+import { layoutOf } from './format.ts'
+import { Images, type StoreVolume } from './images.ts'
+import { Journal } from './journal.ts'
+import { StateFile } from './state.ts'
+
+export type { StoreVolume } from './images.ts'
+
+/** Plain values: it is opened in the component's thread. Made by SecondaryDirectory.storeOptions. */
+export interface FileSetStoreOptions {
+  readonly directory: string
+  /** All volumes of the group, by number. */
+  readonly volumes: readonly StoreVolume[]
+  /** Which secondary component it is; 0 also keeps what they have in common. */
+  readonly component: number
+  readonly components: number
+  /** The volumes that this component applies. */
+  readonly keeps: readonly number[]
+  /** The last set of the time before. */
+  readonly lastSet: number
+  /** Journal segments are changed after this many bytes. */
+  readonly segmentBytes?: number
+}
+
+/** A secondary component's sets in files: journaled, then applied to the images (SYSTEM.md 6, "Secondary"). */
+export class FileSetStore implements SetStore {
+  private readonly options: FileSetStoreOptions
+  private readonly journal: Journal
+  private readonly images: Images
+  private readonly applier: Applier
+  private readonly state: StateFile
+  /** Of the first component only. */
+  private readonly commits: CommitLog | null
+  /** Journaled and not yet applied, in order. */
+  private readonly parts: Part[] = []
+  private applying: Part | null = null
+  private lastBegun: number
+  private lastSynced: number
+
+  constructor(options: FileSetStoreOptions) {
+    const layout = layoutOf(options.directory)
+    this.options = options
+    this.lastBegun = options.lastSet
+    this.lastSynced = options.lastSet
+    const sizes = new Float64Array(options.volumes.length).fill(-1)
+    for (const volume of options.keeps) sizes[volume] = (options.volumes[volume] as StoreVolume).size
+    const { component, segmentBytes } = options
+    this.journal = new Journal({
+      directory: layout.journal,
+      component,
+      sizes,
+      ...(segmentBytes === undefined ? {} : { segmentBytes })
+    })
+    this.images = new Images(options.volumes)
+    this.applier = new Applier(this.images, options.volumes.length)
+    this.state = StateFile.open(layout.state, component === 0 ? 'write' : 'read')
+    this.commits = component === 0 ? new CommitLog(layout.commits) : null
+  }
+
+  get writtenBytes(): number {
+    return this.applier.writtenBytes
+  }
+
+  begin(set: number): void {
+    // The same one again is its part starting anew; one that was synced is answered by who knows that, not received again.
+    if (set < this.lastBegun || set <= this.lastSynced) throw this.outOfOrder('begun', set, this.lastSynced)
+    this.lastBegun = set
+    this.journal.begin(set)
+  }
+
+  append(arena: Arena, address: number): void {
+    this.journal.append(arena, address)
+  }
+
+  sync(): void {
+    this.parts.push(this.journal.sync())
+    this.lastSynced = this.lastBegun
+  }
+
+  commit(set: number, consistencyTime: number, updates: number, bytes: number): void {
+    const { components } = this.options
+    const commits = this.common()
+    const { securedSet } = this.state.current
+    if (set <= securedSet) throw this.outOfOrder('committed', set, securedSet)
+    // In this order: what the state calls secured has its record.
+    commits.append({ set, time: consistencyTime, updates, bytes, components })
+    this.state.secure(set, consistencyTime)
+  }
+
+  announce(set: number): void {
+    this.common()
+    const { securedSet, appliedSet } = this.state.current
+    if (set > securedSet || set <= appliedSet) throw this.outOfOrder('announced', set, securedSet)
+    this.state.announce(set)
+  }
+
+  beginApply(set: number): void {
+    // Sets without updates may never have been sent here; one that was is applied by itself, or folding would cross sets.
+    const first = this.parts[0]
+    if (this.applying !== null || (first !== undefined && first.set < set)) {
+      throw this.outOfOrder('applied', set, this.applying?.set ?? first?.set ?? 0)
+    }
+    if (this.options.component !== 0) this.releaseApplied(set)
+    const part = first?.set === set ? this.parts.shift() : undefined
+    this.applying = part ?? null
+    if (part === undefined) this.applier.beginNothing()
+    else this.applier.begin(part.frames, this.journal.fileOf(part), part.path)
+  }
+
+  applySome(): boolean {
+    if (!this.applier.applySome()) return false
+    if (this.applying !== null) this.journal.recycle(this.applying)
+    this.applying = null
+    return true
+  }
+
+  mark(set: number): void {
+    const commits = this.common()
+    const { securedSet, securedTime } = this.state.current
+    const time = commits.find(set)?.time ?? (set === securedSet ? securedTime : null)
+    this.state.mark(set, time)
+    // Only now: redoing the set takes the parts of all components.
+    this.journal.release(set)
+    commits.forget(set)
+  }
+
+  close(): void {
+    this.journal.close()
+    this.images.close()
+    this.state.close()
+    this.commits?.close()
+  }
+
+  /** What the state says beside an announcement is durable: the announcement came after. */
+  private releaseApplied(set: number): void {
+    const { applying, appliedSet } = this.state.refresh()
+    if (applying !== null && applying >= set) this.journal.release(appliedSet)
+  }
+
+  private common(): CommitLog {
+    if (this.commits === null) throw new Error('only the first secondary component keeps what they have in common')
+    return this.commits
+  }
+
+  private outOfOrder(what: string, set: number, after: number): TidemarkError {
+    const { component } = this.options
+    const message = `secondary component ${component}: set ${set} cannot be ${what}, set ${after} comes before`
+    return new TidemarkError('TIDEMARK_CORRUPT', message, { component, set, after })
+  }
+}

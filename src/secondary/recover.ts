@@ -1,0 +1,140 @@
+import fs from 'node:fs'
+import { TidemarkError } from '../errors.ts'
+import { Applier } from './applier.ts'
+import type { Part } from './block.ts'
+import { type Commit, readCommits } from './commit-log.ts'
+import { ioError, replaceFile } from './files.ts'
+import { type Format, imagePath, type Layout } from './format.ts'
+import { Images } from './images.ts'
+import { listSegments, readSegment, type SegmentEnd, type SegmentName } from './journal-reader.ts'
+import { type SecondaryState, StateFile } from './state.ts'
+
+interface Found {
+  /** By set, then by component. */
+  readonly parts: Map<number, Map<number, Part>>
+  readonly ends: SegmentEnd[]
+}
+
+/**
+ * Finishes what the last writer left: sets that are secured but not applied are redone, in order, whether or not they had
+ * been begun; parts of sets that were never secured are dropped. Afterwards the journal is empty. The caller holds the
+ * lock. Can be killed and started again at any point.
+ */
+export function recover(layout: Layout, format: Format, signal?: AbortSignal): void {
+  const state = StateFile.open(layout.state, 'write')
+  try {
+    const waiting = waitingCommits(layout, state.current)
+    const segments = listSegments(layout.journal)
+    if (waiting.length > 0) redo(layout, format, state, waiting, segments, signal)
+    empty(layout, state, segments)
+  } finally {
+    state.close()
+  }
+}
+
+/** After an orderly end, nothing is left to do: the journal need not stay until the next opening. The caller holds the lock. */
+export function tidy(layout: Layout): void {
+  const state = StateFile.open(layout.state, 'write')
+  try {
+    if (waitingCommits(layout, state.current).length === 0) empty(layout, state, listSegments(layout.journal))
+  } finally {
+    state.close()
+  }
+}
+
+/** Secured, not applied; in order. The commit records decide what is secured: the state may lag behind them by one. */
+export function waitingCommits(layout: Layout, state: SecondaryState): Commit[] {
+  const { commits: all, damagedBefore } = readCommits(layout.commits)
+  const commits = all.filter((commit) => commit.set > state.appliedSet)
+  if (damagedBefore > state.appliedSet) {
+    const message = `${layout.commits} has a damaged record before that of set ${damagedBefore}`
+    throw new TidemarkError('TIDEMARK_CORRUPT', message, { path: layout.commits, before: damagedBefore })
+  }
+  const last = commits.at(-1)?.set ?? state.appliedSet
+  const missing = Math.max(state.securedSet, state.applying ?? 0)
+  if (missing > last) {
+    const message = `${layout.commits} has no record of set ${missing}, which was secured: it was damaged`
+    throw new TidemarkError('TIDEMARK_CORRUPT', message, { path: layout.commits, set: missing })
+  }
+  return commits
+}
+
+function redo(
+  layout: Layout,
+  format: Format,
+  state: StateFile,
+  waiting: readonly Commit[],
+  segments: readonly SegmentName[],
+  signal: AbortSignal | undefined
+): void {
+  const images = new Images(format.volumes.map((volume) => ({ path: imagePath(layout, volume), size: volume.size })))
+  try {
+    const found = findParts(segments, new Set(waiting.map((commit) => commit.set)))
+    // All of them are looked for before the first is applied: a damaged journal leaves the images as they are.
+    const complete = waiting.map((commit) => partsOf(commit, found))
+    const applier = new Applier(images, format.volumes.length)
+    for (const [n, commit] of waiting.entries()) {
+      signal?.throwIfAborted()
+      if (commit.set > state.current.securedSet) state.secure(commit.set, commit.time)
+      state.announce(commit.set)
+      for (const part of complete[n] as Part[]) apply(applier, part)
+      state.mark(commit.set, commit.time)
+    }
+  } finally {
+    images.close()
+  }
+}
+
+function findParts(segments: readonly SegmentName[], wanted: ReadonlySet<number>): Found {
+  const parts = new Map<number, Map<number, Part>>()
+  const ends: SegmentEnd[] = []
+  for (const segment of segments) {
+    const end = readSegment(segment, (part) => {
+      if (!wanted.has(part.set)) return
+      const ofSet = parts.get(part.set) ?? new Map<number, Part>()
+      ofSet.set(segment.component, part)
+      parts.set(part.set, ofSet)
+    })
+    if (end !== null) ends.push(end)
+  }
+  return { parts, ends }
+}
+
+function partsOf(commit: Commit, found: Found): Part[] {
+  const ofSet = found.parts.get(commit.set)
+  // A set without updates may be secured without having been sent.
+  if (commit.updates === 0) return []
+  return Array.from({ length: commit.components }, (_, component) => {
+    const part = ofSet?.get(component)
+    if (part !== undefined) return part
+    const why = found.ends.map((end) => `${end.path}: ${end.reason} at ${end.position}`).join('; ')
+    const message = `the part of secondary component ${component} in set ${commit.set} is missing from the journal, though the set was secured`
+    throw new TidemarkError('TIDEMARK_CORRUPT', why === '' ? message : `${message} (${why})`, {
+      set: commit.set,
+      component,
+      damage: found.ends.map((end) => ({ ...end }))
+    })
+  })
+}
+
+function apply(applier: Applier, part: Part): void {
+  const fd = fs.openSync(part.path, 'r')
+  try {
+    applier.begin(part.frames, fd, part.path)
+    while (!applier.applySome());
+  } finally {
+    fs.closeSync(fd)
+  }
+}
+
+/** Nothing of the journal is needed once the state says applied. */
+function empty(layout: Layout, state: StateFile, segments: readonly SegmentName[]): void {
+  // Once more, durably: a killed process may have written the mark without having synced it.
+  state.mark(state.current.appliedSet, state.current.appliedTime)
+  try {
+    for (const segment of segments) fs.unlinkSync(segment.path)
+    replaceFile(layout.commits, '')
+  } catch (cause) {
+    throw ioError('empty', layout.journal, cause)
+  }
+}

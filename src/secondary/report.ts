@@ -1,0 +1,69 @@
+import { TidemarkError } from '../errors.ts'
+import { openingError } from './files.ts'
+import { type Format, imagePath, type Layout, layoutOf, notSecondary, readFormat } from './format.ts'
+import { waitingCommits } from './recover.ts'
+import { type SecondaryState, StateFile } from './state.ts'
+
+/** How a secondary directory is; the same as the public API's. */
+export interface SecondaryReport {
+  /** No apply in progress and nothing to redo. */
+  clean: boolean
+  appliedSet: number
+  applying: number | null
+  securedSet: number
+  /** Of the applied set, in milliseconds since the epoch; null before the first. */
+  consistencyTime: number | null
+  volumes: { name: string; size: number; path: string }[]
+  history: { set: number; label?: string; consistencyTime: number }[]
+}
+
+/** Looks at a secondary directory, also while a process writes to it. Takes no lock and changes nothing. */
+export function inspectDirectory(directory: string): SecondaryReport {
+  const layout = layoutOf(directory)
+  const format = readFormat(layout)
+  if (format === null) throw notSecondary(layout.directory)
+  let state: StateFile
+  try {
+    state = StateFile.open(layout.state, 'read')
+  } catch (cause) {
+    throw openingError('read', layout.state, cause)
+  }
+  try {
+    return reportOf(layout, format, settled(layout, state))
+  } finally {
+    state.close()
+  }
+}
+
+/** A writer may be between the two files; then what they say fits together a moment later. */
+function settled(layout: Layout, state: StateFile): SecondaryState {
+  for (let tries = 0; ; tries++) {
+    const before = state.refresh()
+    try {
+      const last = waitingCommits(layout, before).at(-1)
+      const after = state.refresh()
+      if (last === undefined || last.set <= after.securedSet) return after
+      return { ...after, securedSet: last.set, securedTime: last.time }
+    } catch (cause) {
+      const moved = JSON.stringify(state.refresh()) !== JSON.stringify(before)
+      if (!(cause instanceof TidemarkError) || tries === 16 || !moved) throw cause
+    }
+  }
+}
+
+function reportOf(layout: Layout, format: Format, state: SecondaryState): SecondaryReport {
+  const { appliedSet, securedSet, applying, appliedTime } = state
+  return {
+    clean: applying === null && securedSet === appliedSet,
+    appliedSet,
+    applying,
+    securedSet,
+    consistencyTime: appliedTime,
+    volumes: format.volumes.map((volume) => ({
+      name: volume.target,
+      size: volume.size,
+      path: imagePath(layout, volume)
+    })),
+    history: []
+  }
+}
