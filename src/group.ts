@@ -18,7 +18,7 @@ import { listHeld } from './protocol/held-table.ts'
 import { expandSet } from './protocol/set-identifier.ts'
 import { allocateGroupMemory, type GroupMemory, openTables, transactionLimits } from './runtime/group-memory.ts'
 import type { ControlNotice, ControlOptions, HostRequest, SetPositions, SetRecord } from './runtime/messages.ts'
-import { threadFile } from './runtime/thread-file.ts'
+import { threadArguments, threadFile } from './runtime/thread-file.ts'
 import { SetHistory } from './set-history.ts'
 import { RingSource } from './source.ts'
 import { type GroupFacts, makePort } from './source-port.ts'
@@ -86,7 +86,7 @@ export async function openGroup(options: GroupOptions): Promise<BackupGroup> {
             components: secondaries
           }
   }
-  const worker = new Worker(threadFile('control-thread'), { workerData: control })
+  const worker = new Worker(threadFile('control-thread'), { workerData: control, execArgv: threadArguments() })
   const group = new ThreadedGroup(checked, memory, worker)
   await group.opened
   options.signal?.addEventListener('abort', () => void group.close({ drain: false }), { once: true })

@@ -148,8 +148,10 @@ export class RingSource implements PrimarySource {
     return new Promise((resolve, reject) => {
       const settle = { resolve, reject }
       if (this.waiting.length > 0 || !this.put(parts, settle)) {
-        // The caller may reuse its memory as soon as we return.
-        const kept = parts.map((part) => (part.data === undefined ? part : { ...part, data: part.data.slice() }))
+        // The caller may reuse its memory as soon as we return. (A Buffer's own `slice` would not copy.)
+        const kept = parts.map((part) =>
+          part.data === undefined ? part : { ...part, data: new Uint8Array(part.data) }
+        )
         this.waiting.push({ parts: kept, settle })
       }
       this.arm()

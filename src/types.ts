@@ -234,6 +234,8 @@ export interface VerifyReport {
 }
 
 export interface SecondaryReport {
+  /** Name of the group whose volumes these are. */
+  group: string
   clean: boolean
   appliedSet: number
   /** The set that is being written to the images right now; published before the first byte is touched. */

@@ -6,3 +6,17 @@ export function threadFile(name: string): string {
   const here = fileURLToPath(import.meta.url)
   return path.join(path.dirname(here), name + path.extname(here))
 }
+
+/** The process's own arguments without those that give it a script: a thread has a file. */
+export function threadArguments(): string[] {
+  const kept: string[] = []
+  const args = process.execArgv
+  for (let n = 0; n < args.length; n++) {
+    const argument = args[n] as string
+    if (argument.startsWith('--input-type') || argument.startsWith('--eval=') || argument.startsWith('--print='))
+      continue
+    if (['-e', '--eval', '-p', '--print', '-pe'].includes(argument)) n++
+    else kept.push(argument)
+  }
+  return kept
+}

@@ -2,7 +2,7 @@ import fs from 'node:fs'
 import path from 'node:path'
 import { TidemarkError } from '../errors.ts'
 import type { FileSetStoreOptions, StoreVolume } from './file-store.ts'
-import { errnoOf, openingError, replaceFile, syncDirectory } from './files.ts'
+import { errnoOf, makeDirectory, openingError, replaceFile, syncDirectory } from './files.ts'
 import {
   checkFormat,
   checkSame,
@@ -171,9 +171,7 @@ function makeDirectories(layout: Layout, format: Format): void {
   const own = format.volumes.map((volume) => volume.directory ?? layout.volumes)
   for (const directory of new Set([layout.volumes, layout.journal, ...own])) {
     try {
-      const made = fs.mkdirSync(directory, { recursive: true })
-      if (made === undefined) continue
-      for (let at = directory; at.length >= made.length; at = path.dirname(at)) syncDirectory(path.dirname(at))
+      makeDirectory(directory)
     } catch (cause) {
       throw openingError('make', directory, cause)
     }

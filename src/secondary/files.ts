@@ -4,8 +4,10 @@ import { TidemarkError, type TidemarkErrorCode } from '../errors.ts'
 
 /** Reads and writes that finish or throw, and the steps that make a file's name durable. Synchronous only. */
 
+/** The system's code, as ENOENT. Node.js's own codes (ERR_...) tell of a wrong call, not of the system. */
 export function errnoOf(cause: unknown): string | undefined {
-  return cause instanceof Error && 'code' in cause && typeof cause.code === 'string' ? cause.code : undefined
+  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
+  return typeof code === 'string' && !code.startsWith('ERR_') ? code : undefined
 }
 
 /** Only a call to the system is explained; anything else (ours already, an abort, a bug) stays what it is. */
@@ -57,6 +59,22 @@ export function readFully(fd: number, into: Uint8Array, offset: number, length: 
     done += got
   }
   return done
+}
+
+/**
+ * Makes a directory, those above it where they are missing, and their names durable. Not by mkdir's own `recursive`: where
+ * the system says ENOENT for a directory that is there (/proc), that never returns.
+ */
+export function makeDirectory(directory: string): void {
+  if (fs.existsSync(directory)) return
+  const above = path.dirname(directory)
+  if (above !== directory) makeDirectory(above)
+  try {
+    fs.mkdirSync(directory)
+  } catch (cause) {
+    if (errnoOf(cause) !== 'EEXIST') throw cause
+  }
+  syncDirectory(above)
 }
 
 /** Makes names in a directory durable: a created, renamed or removed file is in it for good only after this. */

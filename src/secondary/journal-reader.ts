@@ -117,7 +117,8 @@ function readBlock(fd: number, position: number, size: number, component: number
   // An end block's numbers are totals: nothing follows its header.
   const counts = kind === KIND_UPDATES
   const entries = counts ? updates : 0
-  if (!(entries >= 0 && entries <= BLOCK_MOST_UPDATES)) return `a block with ${updates} updates`
+  // Before the checksum was seen they can be anything.
+  if (!isCount(updates) || !isCount(data) || entries > BLOCK_MOST_UPDATES) return `a block with ${updates} updates`
   const dataAt = position + BLOCK_HEADER_BYTES + entries * BLOCK_ENTRY_BYTES
   const end = dataAt + (counts ? data : 0)
   if (!(end <= size)) return 'ends within a block'
@@ -128,6 +129,10 @@ function readBlock(fd: number, position: number, size: number, component: number
   const set = header.readDoubleLE(BLOCK_SET * 8)
   const ordinal = header.readDoubleLE(BLOCK_ORDINAL * 8)
   return { kind, set, ordinal, updates, data, entries: table, dataAt, end }
+}
+
+function isCount(value: number): boolean {
+  return Number.isSafeInteger(value) && value >= 0
 }
 
 function checksum(fd: number, from: number, to: number, before: number): number {

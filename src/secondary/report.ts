@@ -6,6 +6,8 @@ import { type SecondaryState, StateFile } from './state.ts'
 
 /** How a secondary directory is; the same as the public API's. */
 export interface SecondaryReport {
+  /** Name of the group whose volumes these are. */
+  group: string
   /** No apply in progress and nothing to redo. */
   clean: boolean
   appliedSet: number
@@ -54,6 +56,7 @@ function settled(layout: Layout, state: StateFile): SecondaryState {
 function reportOf(layout: Layout, format: Format, state: SecondaryState): SecondaryReport {
   const { appliedSet, securedSet, applying, appliedTime } = state
   return {
+    group: format.group,
     clean: applying === null && securedSet === appliedSet,
     appliedSet,
     applying,

@@ -32,6 +32,7 @@ test('a new directory has sparse images of exactly the volumes sizes, full of ze
   expect(sizes).toEqual([5, 1 << 20, 0])
   expect(fs.statSync(path.join(directory, 'volumes/a.img')).blocks).toBe(0)
   expect(inspectDirectory(directory)).toEqual({
+    group: 'g',
     clean: true,
     appliedSet: 0,
     applying: null,

@@ -170,14 +170,7 @@ describe('killed', () => {
     }
     rig.kill()
     const { layout } = rig.directory
-    const aborted = {
-      get aborted() {
-        return true
-      },
-      throwIfAborted() {
-        throw new Error('stop')
-      }
-    } as AbortSignal
+    const aborted = AbortSignal.abort(new Error('stop'))
     expect(() => openExistingDirectory(layout.directory, { signal: aborted })).toThrow('stop')
     expect(fs.existsSync(layout.lock)).toBe(false)
     reopenAndExpect(rig, 3)
@@ -327,6 +320,13 @@ describe('damage', () => {
     flipByte(rig.directory.layout.state, (slot ?? Number.NaN) + 40)
     rig.kill()
     expect(inspectDirectory(rig.directory.layout.directory)).toMatchObject({ clean: false, appliedSet: 1, applying: 2 })
+    // The durable write before it is whole, also without what was only to be seen.
+    flipByte(rig.directory.layout.state, 8192 + 40)
+    expect(inspectDirectory(rig.directory.layout.directory)).toMatchObject({
+      appliedSet: 1,
+      applying: null,
+      securedSet: 2
+    })
     reopenAndExpect(rig, 2)
   })
 })

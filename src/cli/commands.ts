@@ -1,0 +1,116 @@
+import { parseArgs } from 'node:util'
+import { TidemarkError } from '../index.ts'
+import { DEMO_USAGE, demo } from './demo.ts'
+import { EXIT_DONE, EXIT_USAGE, exitCodeOf, UsageError } from './exit-codes.ts'
+import { INSPECT_USAGE, inspect } from './inspect.ts'
+
+const USAGE = `tidemark COMMAND [options]
+
+  demo [FILE...]   replicate real files and compare the copies
+  inspect DIR      a secondary directory, without changing it
+
+Each command has --help and --json. Not there yet: serve, receive, status, recover, restore, verify.
+`
+
+const NOT_YET = ['serve', 'receive', 'status', 'recover', 'restore', 'verify']
+
+/** Runs a command. Returns the exit code; data goes to stdout, messages to stderr. */
+export async function main(args: readonly string[]): Promise<number> {
+  const [command, ...rest] = args
+  try {
+    switch (command) {
+      case 'demo':
+        return await runDemo(rest)
+      case 'inspect':
+        return await runInspect(rest)
+      case undefined:
+        process.stderr.write(USAGE)
+        return EXIT_USAGE
+      case 'help':
+      case '--help':
+      case '-h':
+        process.stdout.write(USAGE)
+        return EXIT_DONE
+      default:
+        throw new UsageError(
+          NOT_YET.includes(command) ? `'${command}' is not there yet in this version` : `unknown command '${command}'`
+        )
+    }
+  } catch (error) {
+    process.stderr.write(`tidemark: ${messageOf(error)}\n`)
+    if (error instanceof UsageError) process.stderr.write("See 'tidemark --help'.\n")
+    return exitCodeOf(error)
+  }
+}
+
+async function runDemo(args: string[]): Promise<number> {
+  const { values, positionals } = parse({
+    args,
+    allowPositionals: true,
+    options: {
+      components: { type: 'string' },
+      directory: { type: 'string' },
+      'no-fail': { type: 'boolean' },
+      'drain-timeout': { type: 'string' },
+      json: { type: 'boolean' },
+      help: { type: 'boolean', short: 'h' }
+    }
+  })
+  if (values.help === true) return print(DEMO_USAGE)
+  return demo({
+    files: positionals,
+    components: wholeNumber('--components', values.components, 4),
+    directory: values.directory,
+    drainTimeoutMs: duration('--drain-timeout', values['drain-timeout']),
+    json: values.json === true
+  })
+}
+
+async function runInspect(args: string[]): Promise<number> {
+  const { values, positionals } = parse({
+    args,
+    allowPositionals: true,
+    options: { json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } }
+  })
+  if (values.help === true) return print(INSPECT_USAGE)
+  const [directory, ...more] = positionals
+  if (directory === undefined || more.length > 0) throw new UsageError('inspect takes one directory')
+  return inspect(directory, values.json === true)
+}
+
+/** parseArgs, whose complaints are usage errors. */
+const parse: typeof parseArgs = (config) => {
+  try {
+    return parseArgs(config)
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error))
+  }
+}
+
+function print(text: string): number {
+  process.stdout.write(text)
+  return EXIT_DONE
+}
+
+function wholeNumber(option: string, text: string | undefined, otherwise: number): number {
+  if (text === undefined) return otherwise
+  if (!/^\d+$/.test(text)) throw new UsageError(`${option} takes a whole number, not '${text}'`)
+  return Number(text)
+}
+
+const UNITS_MS: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3600_000 }
+
+/** 500ms, 5s, 10m, 1h */
+function duration(option: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  const [, amount, unit] = /^(\d+)(ms|s|m|h)$/.exec(text) ?? []
+  if (amount === undefined || unit === undefined) {
+    throw new UsageError(`${option} takes a time such as 500ms, 5s, 10m or 1h, not '${text}'`)
+  }
+  return Number(amount) * (UNITS_MS[unit] as number)
+}
+
+function messageOf(error: unknown): string {
+  if (error instanceof TidemarkError) return `${error.message} (${error.code})`
+  return error instanceof Error ? error.message : String(error)
+}

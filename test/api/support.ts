@@ -1,0 +1,43 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { onTestFinished } from 'vitest'
+import { type BackupGroup, type GroupOptions, openGroup } from '../../src/index.ts'
+
+/** A directory that is gone after the test. */
+export function temporaryDirectory(): string {
+  const directory = mkdtempSync(path.join(tmpdir(), 'tidemark-'))
+  onTestFinished(() => rmSync(directory, { recursive: true, force: true }))
+  return directory
+}
+
+/** A group that is closed after the test, whatever became of it. */
+export async function openTestGroup(options: Partial<GroupOptions> = {}): Promise<BackupGroup> {
+  const group = await openGroup({
+    volumes: [
+      { name: 'a', size: 65536 },
+      { name: 'b', size: 1000 },
+      { name: 'c', size: 0 }
+    ],
+    components: 3,
+    componentMemoryBytes: 16 * 2 ** 20,
+    formationPeriodMs: 20,
+    secondary: 'discard',
+    ...options
+  })
+  onTestFinished(() => group.close({ drain: false }))
+  return group
+}
+
+export function imageOf(directory: string, volume: string): Buffer {
+  return readFileSync(path.join(directory, 'volumes', `${volume}.img`))
+}
+
+/** Numbers that a seed decides. */
+export function seeded(seed: number): (bound: number) => number {
+  let state = seed
+  return (bound) => {
+    state = (Math.imul(state, 1664525) + 1013904223) | 0
+    return (state >>> 8) % bound
+  }
+}
