@@ -1,6 +1,7 @@
 import type { Arena } from '../memory/arena.ts'
 import type { Board } from '../memory/board.ts'
 import { CHUNK_FREE, type ChunkTable } from '../memory/chunk-table.ts'
+import { REJECTED } from '../memory/link.ts'
 import {
   FLAG_ZERO,
   MIRRORED_TO_MASK,
@@ -59,8 +60,9 @@ export function listHeld(view: HeldView, limit: number): HeldEntry[] {
       const bytes = arena.ints[(address >>> 2) + RECORD_BYTES] as number
       // It was given to someone else while we read.
       if (bytes <= 0 || address + bytes > end) break
-      if (isAfter(arena.ints[(address >>> 2) + RECORD_SET] as number, secured))
-        held.push(readEntry(view, address, from))
+      const isUnsecured = isAfter(arena.ints[(address >>> 2) + RECORD_SET] as number, secured)
+      const isRejected = arena.floats[(address >>> 3) + RECORD_SEQUENCE] === REJECTED
+      if (isUnsecured && !isRejected) held.push(readEntry(view, address, from))
       address += bytes
     }
   }

@@ -3,7 +3,7 @@ import { ENTRY_UPDATE, entry, type Link, REJECTED } from '../memory/link.ts'
 import type { Parking } from '../memory/parking.ts'
 import { RECORD_SEQUENCE } from '../memory/record.ts'
 import { Lane, type LaneNotices } from './lane.ts'
-import { assert } from './setting.ts'
+import { ProtocolError } from './setting.ts'
 
 const NO_RECORD = -1
 
@@ -104,11 +104,11 @@ export class OutLink implements LaneNotices {
     if (noted === from) return work
     const { sequences, mask } = this.link
     for (let ordinal = from; ordinal !== noted; ordinal = (ordinal + 1) | 0) {
-      const copy = this.ownCopies[ordinal & mask] as number
-      if (copy === NO_RECORD) continue
       const sequence = sequences[ordinal & mask] as number
-      assert(sequence !== REJECTED, `component ${this.slot} rejected an update that it is responsible for`)
-      own.floats[(copy >>> 3) + RECORD_SEQUENCE] = sequence
+      // Of a mirror copy too: what was rejected is not held, so it must not count as that.
+      if (sequence === REJECTED) throw new ProtocolError(`component ${this.slot} rejected an update that was sent to it`)
+      const copy = this.ownCopies[ordinal & mask] as number
+      if (copy !== NO_RECORD) own.floats[(copy >>> 3) + RECORD_SEQUENCE] = sequence
     }
     this.noted = noted
     if (!this.passesOn) this.held = noted

@@ -114,7 +114,7 @@ export class Receiver {
     this.received++
     if (responsible === this.setting.slot && !isMirror) this.acceptAsResponsible(link, ordinal, address, set, volume)
     else if (isMirror && responsible === link.slot) this.acceptAsMirror(address, set)
-    else this.reject(link, ordinal)
+    else this.reject(link, ordinal, address)
   }
 
   /** Blocks 322-326: accept, give the sequence identifier, keep track of who sent it, acknowledge with the identifier. */
@@ -143,8 +143,10 @@ export class Receiver {
   }
 
   /** Block 334: nobody here may accept it. It is answered so that its sender finds out, and counted. */
-  private reject(link: InLink, ordinal: number): void {
+  private reject(link: InLink, ordinal: number, address: number): void {
     this.rejected++
+    // It may lie between updates that are held: whoever lists them passes over it.
+    this.arena.floats[(address >>> 3) + RECORD_SEQUENCE] = REJECTED
     link.link.sequences[ordinal & link.link.mask] = REJECTED
   }
 

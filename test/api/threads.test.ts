@@ -1,0 +1,159 @@
+import { Worker } from 'node:worker_threads'
+import { describe, expect, test } from 'vitest'
+import type { BackupGroup, SourcePort } from '../../src/index.ts'
+import { imageOf, openTestGroup, temporaryDirectory } from './support.ts'
+import type { WriterTask } from './writer-thread.ts'
+
+interface Thread {
+  readonly answer: Promise<unknown>
+  readonly exited: Promise<number>
+  readonly worker: Worker
+}
+
+function startThread(port: SourcePort, volume: string, task: WriterTask, stop = new SharedArrayBuffer(4)): Thread {
+  const worker = new Worker(new URL('./writer-thread.ts', import.meta.url), {
+    workerData: { port, volume, task, stop },
+    execArgv: []
+  })
+  const answer = new Promise<unknown>((resolve, reject) => {
+    worker.once('message', resolve)
+    worker.once('error', reject)
+  })
+  const exited = new Promise<number>((resolve) => worker.once('exit', resolve))
+  return { answer, exited, worker }
+}
+
+function blockThisThread(milliseconds: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds)
+}
+
+/** As long as the test runner gives it: a minute or more with TIDEMARK_SOAK_SECONDS. */
+const soakMs = Number(process.env.TIDEMARK_SOAK_SECONDS ?? 4) * 1000
+
+describe('threads', () => {
+  test('an exported source works in another thread, which ends by itself when nothing is pending', async () => {
+    const group = await openTestGroup()
+    const thread = startThread(group.exportSource('s'), 'a', { kind: 'one write' })
+    expect(await thread.answer).toMatchObject({ volume: 'a' })
+    expect(await thread.exited).toBe(0)
+    // Its thread is gone; it is closed from here, and its name is free.
+    await group.closeSource('s')
+    await group.openSource('s').close()
+    await group.closeSource('nobody')
+  })
+
+  test('a port attaches once', async () => {
+    const group = await openTestGroup()
+    const thread = startThread(group.exportSource('s'), 'a', { kind: 'attach twice' })
+    expect(await thread.answer).toBe('TIDEMARK_LOCKED')
+    await thread.exited
+  })
+
+  test('a host that blocks its event loop stops nothing', async () => {
+    const group = await openTestGroup({ formationPeriodMs: 10 })
+    const stop = new SharedArrayBuffer(4)
+    const thread = startThread(group.exportSource('s'), 'a', { kind: 'never pause', blockBytes: 64, blocks: 100 }, stop)
+    await new Promise<void>((resolve) => {
+      group.on('set', ({ updates }) => {
+        if (updates > 0) resolve()
+      })
+    })
+    const before = group.status()
+    blockThisThread(1000)
+    const [taken, takenBefore] = [group.status(), before].map(({ components }) =>
+      components.reduce((sum, { takenUpdates }) => sum + takenUpdates, 0)
+    ) as [number, number]
+    // Many times what the memory holds: sets were closed and discarded meanwhile.
+    expect(taken - takenBefore).toBeGreaterThan(20_000)
+    new Int32Array(stop)[0] = 1
+    await thread.answer
+    await thread.exited
+    await group.whenApplied()
+    const { sets } = group.status()
+    expect(sets.forming - before.sets.forming).toBeGreaterThan(30)
+  })
+
+  test('idle components sleep: below 2 % of one core with 4 components', async () => {
+    const group = await openTestGroup({ components: 4, formationPeriodMs: 1000 })
+    await group.openSource('s').volume('a').write(0, Buffer.of(1))
+    await closedSets(group, 1)
+    const before = process.cpuUsage()
+    const began = performance.now()
+    await closedSets(group, 4)
+    const { user, system } = process.cpuUsage(before)
+    const share = (user + system) / 1000 / (performance.now() - began)
+    expect(share).toBeLessThan(0.02)
+  })
+
+  test(
+    'writers that never pause with 4 MiB a component: paced, memory bounded, every byte right',
+    async () => {
+      const directory = temporaryDirectory()
+      const blockBytes = 4096
+      const blocks = 64
+      const volumes = Array.from({ length: 4 }, (_, n) => ({ name: `v${n}`, size: blockBytes * blocks }))
+      const componentMemoryBytes = 4 * 2 ** 20
+      const group = await openTestGroup({
+        volumes,
+        components: 4,
+        componentMemoryBytes,
+        secondary: { directory },
+        // Without pressure this period would never end.
+        formationPeriodMs: 3600_000
+      })
+      const pressed: string[] = []
+      group.on('pressure', ({ step, state }) => pressed.push(`${step} ${state}`))
+      const stop = new SharedArrayBuffer(4)
+      const threads = volumes.map(({ name }) =>
+        startThread(group.exportSource(name), name, { kind: 'never pause', blockBytes, blocks }, stop)
+      )
+      await closedSets(group, 3)
+      const rssBefore = process.memoryUsage.rss()
+      const until = performance.now() + soakMs
+      let sets = 0
+      let mostHeld = 0
+      while (performance.now() < until) {
+        await closedSets(group, 1)
+        sets++
+        for (const { heldBytes } of group.status().components) mostHeld = Math.max(mostHeld, heldBytes)
+      }
+      expect(process.memoryUsage.rss() - rssBefore).toBeLessThan(256 * 2 ** 20)
+      expect(mostHeld).toBeLessThanOrEqual(componentMemoryBytes)
+      new Int32Array(stop)[0] = 1
+      const answers = (await Promise.all(threads.map(({ answer }) => answer))) as {
+        written: number
+        longestMs: number
+      }[]
+      await Promise.all(threads.map(({ exited }) => exited))
+      await group.close()
+      expect(sets).toBeGreaterThan(10)
+      expect(pressed).toContain('close-early begin')
+      expect(pressed).toContain('close-early end')
+      answers.forEach(({ written, longestMs }, n) => {
+        const image = imageOf(directory, `v${n}`)
+        const expected = Buffer.alloc(blockBytes * blocks)
+        for (let block = Math.max(0, written - blocks); block < written; block++) {
+          const at = (block % blocks) * blockBytes
+          for (let k = 0; k < blockBytes; k += 4) expected.writeUInt32LE(block + 1, at + k)
+        }
+        expect(image.equals(expected)).toBe(true)
+        expect(written).toBeGreaterThan(blocks)
+        expect(longestMs).toBeLessThan(10_000)
+      })
+    },
+    soakMs + 60_000
+  )
+})
+
+/** Resolves when so many more sets have been applied. */
+function closedSets(group: BackupGroup, count: number): Promise<void> {
+  return new Promise((resolve) => {
+    let seen = 0
+    const onSet = ({ state }: { state: string }): void => {
+      if (state !== 'applied' || ++seen < count) return
+      group.off('set', onSet)
+      resolve()
+    }
+    group.on('set', onSet)
+  })
+}

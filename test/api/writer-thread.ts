@@ -1,0 +1,47 @@
+import { parentPort, workerData } from 'node:worker_threads'
+import { attachSource, type SourcePort, TidemarkError } from '../../src/index.ts'
+
+/** What a test asks of a thread of the host that has a source. */
+export type WriterTask =
+  | { readonly kind: 'one write' }
+  | { readonly kind: 'attach twice' }
+  /** Writes numbers to all blocks of `volume`, round after round, until told to stop; tells what it wrote last. */
+  | { readonly kind: 'never pause'; readonly blockBytes: number; readonly blocks: number }
+
+const { port, volume, task } = workerData as { port: SourcePort; volume: string; task: WriterTask }
+
+async function run(): Promise<unknown> {
+  const source = attachSource(port)
+  const writer = source.volume(volume)
+  switch (task.kind) {
+    case 'one write':
+      return writer.write(0, Buffer.from('from a thread'))
+    case 'attach twice':
+      try {
+        attachSource(port)
+        return 'attached'
+      } catch (error) {
+        return error instanceof TidemarkError ? error.code : String(error)
+      }
+    case 'never pause':
+      return neverPause(task.blockBytes, task.blocks)
+  }
+
+  function neverPause(blockBytes: number, blocks: number): { written: number; longestMs: number } {
+    const stop = new Int32Array(workerData.stop as SharedArrayBuffer)
+    const data = new Uint32Array(blockBytes / 4)
+    let written = 0
+    let longestMs = 0
+    while (stop[0] === 0) {
+      data.fill(written + 1)
+      const began = performance.now()
+      writer.postSync((written % blocks) * blockBytes, data)
+      longestMs = Math.max(longestMs, performance.now() - began)
+      written++
+    }
+    source.flushSync()
+    return { written, longestMs }
+  }
+}
+
+run().then((answer) => parentPort?.postMessage(answer))
