@@ -88,7 +88,12 @@ export async function openGroup(options: GroupOptions): Promise<BackupGroup> {
   }
   const worker = new Worker(threadFile('control-thread'), { workerData: control, execArgv: threadArguments() })
   const group = new ThreadedGroup(checked, memory, worker)
-  await group.opened
+  try {
+    await group.opened
+  } catch (error) {
+    await group.close({ drain: false })
+    throw error
+  }
   options.signal?.addEventListener('abort', () => void group.close({ drain: false }), { once: true })
   return group
 }
@@ -299,12 +304,11 @@ class ThreadedGroup extends EventEmitter<GroupEvents> implements BackupGroup {
   }
 
   close(options: { drain?: boolean; signal?: AbortSignal } = {}): Promise<void> {
-    this.closing ??= this.closeOnce(options.drain ?? true)
-    if (options.signal !== undefined) {
-      const stop = (): void => void this.worker.terminate()
-      if (options.signal.aborted) stop()
-      else options.signal.addEventListener('abort', stop, { once: true })
-    }
+    const giveUp = (): void => this.post({ type: 'close', drain: false })
+    if (this.closing === undefined) this.closing = this.closeOnce(options.drain ?? true)
+    else if (options.drain === false) giveUp()
+    if (options.signal?.aborted === true) giveUp()
+    else options.signal?.addEventListener('abort', giveUp, { once: true })
     return this.closing
   }
 
@@ -323,7 +327,6 @@ class ThreadedGroup extends EventEmitter<GroupEvents> implements BackupGroup {
   }
 
   private async closeOnce(drain: boolean): Promise<void> {
-    this.state = this.state === 'suspended' ? 'suspended' : 'running'
     this.post({ type: 'close', drain })
     this.worker.ref()
     await this.exited
@@ -369,6 +372,9 @@ class ThreadedGroup extends EventEmitter<GroupEvents> implements BackupGroup {
         this.emit('pressure', { step: 'close-early', state, reason, heldBytes, spooledBytes: 0 })
         break
       }
+      case 'warning':
+        this.emit('warning', TidemarkError.fromRecord(notice.error))
+        break
       case 'closing-set':
         this.answer(notice.request, { set: notice.set } as SetRecord)
         break

@@ -106,7 +106,8 @@ export class OutLink implements LaneNotices {
     for (let ordinal = from; ordinal !== noted; ordinal = (ordinal + 1) | 0) {
       const sequence = sequences[ordinal & mask] as number
       // Of a mirror copy too: what was rejected is not held, so it must not count as that.
-      if (sequence === REJECTED) throw new ProtocolError(`component ${this.slot} rejected an update that was sent to it`)
+      if (sequence === REJECTED)
+        throw new ProtocolError(`component ${this.slot} rejected an update that was sent to it`)
       const copy = this.ownCopies[ordinal & mask] as number
       if (copy !== NO_RECORD) own.floats[(copy >>> 3) + RECORD_SEQUENCE] = sequence
     }

@@ -7,9 +7,9 @@ import { SetTables } from '../memory/set-tables.ts'
 import { SOURCE_CLOSED, SourceMemory } from '../memory/source-memory.ts'
 import { BackupComponent } from '../protocol/component.ts'
 import { SourceIntake } from '../protocol/source-intake.ts'
-import { type Agent, runDutyCycle } from './duty-cycle.ts'
+import { type Agent, runDutyCycle, untilItEnds } from './duty-cycle.ts'
 import { openArenas, openLink } from './group-memory.ts'
-import type { ComponentMail, ComponentTask, ThreadNotice } from './messages.ts'
+import type { ComponentMail, ComponentTask, ThreadNotice, ThreadOutcome } from './messages.ts'
 
 /** A backup component on its thread: drives the state machine, takes its mail, lets go of closed sources. */
 class ComponentAgent implements Agent {
@@ -90,7 +90,11 @@ class ComponentAgent implements Agent {
 }
 
 /** The task that a pool's thread runs for as long as the component lives. */
-export default function runComponent(task: ComponentTask): void {
+export default function runComponent(task: ComponentTask): ThreadOutcome {
+  return untilItEnds(() => backUp(task))
+}
+
+function backUp(task: ComponentTask): void {
   const board = new Board(task.memory.board, task.memory.boardLayout)
   // The port delivers only when it is asked: this thread does not return to its event loop.
   const port: MessagePort = task.port

@@ -1,5 +1,5 @@
 import { TidemarkError } from '../errors.ts'
-import { Board, STAT_HELD_BYTES } from '../memory/board.ts'
+import { Board, STAT_HELD_BYTES, STAT_REJECTED } from '../memory/board.ts'
 import {
   SOURCE_ABANDONED,
   SOURCE_CLOSING,
@@ -54,7 +54,10 @@ export class Control {
   private stepQueued = false
   private failed = false
   private pressure = false
+  private closing = false
+  private abandoned = false
   private ending = false
+  private rejected = 0
   private onProgress: (() => void) | undefined
 
   constructor(options: ControlOptions, tell: (notice: ControlNotice) => void) {
@@ -111,6 +114,11 @@ export class Control {
         this.step()
         break
       case 'close':
+        // Asked a second time, it waits no longer for what was taken to be applied.
+        if (!request.drain) this.abandoned = true
+        this.onProgress?.()
+        if (this.closing) break
+        this.closing = true
         await this.end(request.drain)
         return false
     }
@@ -142,8 +150,9 @@ export class Control {
   /** Until components can be replaced, the end of one suspends the group: nothing is acknowledged that could be lost. */
   private watch(thread: HostedThread, name: string): void {
     thread.ended.then(
-      () => {
-        if (!this.ending) this.suspend(name, undefined)
+      (outcome) => {
+        if (this.ending) return
+        this.suspend(name, outcome === undefined ? undefined : TidemarkError.fromRecord(outcome))
       },
       (error: unknown) => {
         if (!this.ending) this.suspend(name, error)
@@ -155,15 +164,10 @@ export class Control {
     if (this.failed) return
     this.failed = true
     const said = cause instanceof Error ? `: ${cause.message}` : ''
-    const error =
-      cause instanceof TidemarkError
-        ? cause
-        : new TidemarkError(
-            'TIDEMARK_SUSPENDED',
-            `${name} has ended, the group is suspended${said}`,
-            { name },
-            { cause }
-          )
+    const isTold = cause instanceof TidemarkError && cause.code !== 'TIDEMARK_SUSPENDED'
+    const error = isTold
+      ? cause
+      : new TidemarkError('TIDEMARK_SUSPENDED', `${name} has ended, the group is suspended${said}`, { name }, { cause })
     for (const source of this.sources.values()) {
       source.memory.leaveOpen(SOURCE_SUSPENDED)
       source.memory.parking.wake()
@@ -209,6 +213,7 @@ export class Control {
       const dueInMs = this.coordinator.step(performance.now(), Date.now())
       this.forgetClosedSources()
       this.tellPressure()
+      this.tellRejected()
       this.answerHolds()
       this.schedule(dueInMs)
     } catch (error) {
@@ -268,6 +273,17 @@ export class Control {
     this.tell({ type: 'pressure', state: pressure ? 'begin' : 'end', heldBytes })
   }
 
+  /** Block 334: an update came to a component that may not hold it. A bug of ours; its sender stops. */
+  private tellRejected(): void {
+    let rejected = 0
+    for (const statistics of this.board.statistics) rejected += statistics[STAT_REJECTED] as number
+    if (rejected === this.rejected) return
+    const count = rejected - this.rejected
+    this.rejected = rejected
+    const error = new TidemarkError('TIDEMARK_FENCED', `${count} updates were rejected by a component`, { count })
+    this.tell({ type: 'warning', error: error.toRecord() })
+  }
+
   private answerHolds(): void {
     if (!this.coordinator.applyHeld || this.coordinator.applyingSet !== null) return
     for (const request of this.holdRequests.splice(0)) {
@@ -299,7 +315,7 @@ export class Control {
 
   private async end(drain: boolean): Promise<void> {
     this.coordinator.applyHeld = false
-    if (drain && !this.failed) await this.drain()
+    if (drain && !this.failed && !this.abandoned) await this.drain()
     this.ending = true
     clearTimeout(this.timer)
     this.board.storeShutdown(1)
@@ -321,7 +337,7 @@ export class Control {
     }
     this.coordinator.wakeComponents()
     await this.until(() => [...this.sources.values()].every((source) => source.closed))
-    if (this.failed) return
+    if (this.failed || this.abandoned) return
     const last = this.coordinator.formingSet
     this.closeRequests.push({ request: -1, label: undefined })
     this.step()
@@ -331,7 +347,7 @@ export class Control {
   private until(condition: () => boolean): Promise<void> {
     return new Promise((resolve) => {
       const look = (): void => {
-        if (!this.failed && !condition()) return
+        if (!this.failed && !this.abandoned && !condition()) return
         this.onProgress = undefined
         resolve()
       }

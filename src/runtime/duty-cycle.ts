@@ -1,4 +1,6 @@
+import { TidemarkError } from '../errors.ts'
 import type { Parking } from '../memory/parking.ts'
+import type { ThreadOutcome } from './messages.ts'
 
 /** Turns that find nothing before the thread sleeps. Few: on a busy machine another thread has better use for the core. */
 const SPINS = 30
@@ -33,5 +35,17 @@ export function runDutyCycle(agent: Agent, parking: Parking): void {
       continue
     }
     parking.sleep()
+  }
+}
+
+/** What a thread's task returns. An error goes as a record: posting it would drop its class, code and details. */
+export function untilItEnds(work: () => void): ThreadOutcome {
+  try {
+    work()
+    return undefined
+  } catch (error) {
+    if (error instanceof TidemarkError) return error.toRecord()
+    const message = error instanceof Error ? error.message : String(error)
+    return new TidemarkError('TIDEMARK_SUSPENDED', message, {}, { cause: error }).toRecord()
   }
 }

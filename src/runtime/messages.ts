@@ -66,6 +66,7 @@ export type ControlNotice =
   | { readonly type: 'set'; readonly record: SetRecord; readonly positions: SetPositions }
   | { readonly type: 'applying'; readonly positions: SetPositions }
   | { readonly type: 'pressure'; readonly state: 'begin' | 'end'; readonly heldBytes: number }
+  | { readonly type: 'warning'; readonly error: TidemarkErrorRecord }
   | { readonly type: 'closing-set'; readonly request: number; readonly set: number }
   | { readonly type: 'held'; readonly request: number; readonly record: SetRecord | undefined }
   | { readonly type: 'source-closed'; readonly id: number }
@@ -92,6 +93,9 @@ export type ThreadNotice =
   | { readonly type: 'running' }
   | { readonly type: 'ring' }
   | { readonly type: 'source-finished'; readonly id: number }
+
+/** What a component thread's task ends with: the error that ended it, or nothing after an orderly end. */
+export type ThreadOutcome = TidemarkErrorRecord | undefined
 
 export interface SecondaryTask {
   readonly index: number

@@ -3,12 +3,16 @@ import { clockMicroseconds } from '../memory/clock.ts'
 import type { Parking } from '../memory/parking.ts'
 import { SetReceiver } from '../protocol/set-receiver.ts'
 import { FileSetStore } from '../secondary/file-store.ts'
-import { runDutyCycle } from './duty-cycle.ts'
+import { runDutyCycle, untilItEnds } from './duty-cycle.ts'
 import { openArenas, openLink } from './group-memory.ts'
-import type { SecondaryTask, ThreadNotice } from './messages.ts'
+import type { SecondaryTask, ThreadNotice, ThreadOutcome } from './messages.ts'
 
 /** A secondary component on its thread. Its file calls are synchronous: a thread may be ended only between them. */
-export default function runSecondary(task: SecondaryTask): void {
+export default function runSecondary(task: SecondaryTask): ThreadOutcome {
+  return untilItEnds(() => receiveSets(task))
+}
+
+function receiveSets(task: SecondaryTask): void {
   const { memory, index, port } = task
   const board = new Board(memory.board, memory.boardLayout)
   const tell = (notice: ThreadNotice): void => port.postMessage(notice)

@@ -1,6 +1,6 @@
 import { MessageChannel, type MessagePort } from 'node:worker_threads'
 import { Piscina } from 'piscina'
-import type { ThreadNotice } from './messages.ts'
+import type { ThreadNotice, ThreadOutcome } from './messages.ts'
 import { threadFile } from './thread-file.ts'
 
 export interface HostedThread {
@@ -8,8 +8,8 @@ export interface HostedThread {
   readonly port: MessagePort
   /** Resolves when the thread runs its task; rejects when it ends before. */
   readonly running: Promise<void>
-  /** Settles when the task has ended: resolved in an orderly end, rejected when it threw or its thread ended. */
-  readonly ended: Promise<void>
+  /** Settles when the task has ended, with what ended it; rejects when its thread ended. */
+  readonly ended: Promise<ThreadOutcome>
 }
 
 /**
@@ -43,7 +43,7 @@ export class ThreadPool {
   ): HostedThread {
     const { port1, port2 } = new MessageChannel()
     this.ports.push(port1)
-    const ended = this.pool.run({ ...task, port: port2 }, { transferList: [port2] }) as Promise<void>
+    const ended = this.pool.run({ ...task, port: port2 }, { transferList: [port2] }) as Promise<ThreadOutcome>
     const running = new Promise<void>((resolve, reject) => {
       port1.on('message', (notice: ThreadNotice) => {
         if (notice.type === 'running') resolve()

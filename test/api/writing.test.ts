@@ -1,3 +1,5 @@
+import { rmSync } from 'node:fs'
+import path from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { type Receipt, TidemarkError } from '../../src/index.ts'
 import { imageOf, openTestGroup, seeded, temporaryDirectory } from './support.ts'
@@ -222,5 +224,35 @@ describe('writing', () => {
       if (outcome.status === 'fulfilled') expect(image[n]).toBe(n)
       else expect((outcome.reason as TidemarkError).code).toBe('TIDEMARK_CLOSED')
     })
+  })
+
+  test('close can be told not to wait, and lets go of the directory all the same', async () => {
+    const directory = temporaryDirectory()
+    const options = { secondary: { directory }, formationPeriodMs: 3600_000 }
+    for (const close of [{ drain: false }, { signal: AbortSignal.abort() }]) {
+      const group = await openTestGroup(options)
+      await group.openSource('one').volume('b').write(0, bytes('x'))
+      await group.close(close)
+    }
+    const group = await openTestGroup(options)
+    await group.close()
+    expect(imageOf(directory, 'b')[0]).toBe(0)
+  })
+
+  test('a secondary that can no longer write suspends the group; sources are told, close still works', async () => {
+    const directory = temporaryDirectory()
+    const group = await openTestGroup({ secondary: { directory }, formationPeriodMs: 10 })
+    const source = group.openSource('one')
+    const suspended = new Promise<TidemarkError>((resolve) => group.once('suspended', resolve))
+    rmSync(path.join(directory, 'tidemark'), { recursive: true })
+    const accepted = await source.volume('b').write(0, bytes('x'))
+    const error = await suspended
+    expect(error.message).toContain(directory)
+    expect(await codeOf(() => source.volume('b').write(0, bytes('x')))).toBe('TIDEMARK_SUSPENDED')
+    expect(await codeOf(() => source.volume('b').tryPost(0, bytes('x')))).toBe('TIDEMARK_SUSPENDED')
+    expect(await codeOf(() => group.openSource('two'))).toBe('TIDEMARK_SUSPENDED')
+    expect(await codeOf(() => group.whenApplied(accepted.set))).toBe('TIDEMARK_SUSPENDED')
+    expect(group.status()).toMatchObject({ state: 'suspended', suspension: { code: error.code } })
+    await group.close()
   })
 })
