@@ -122,7 +122,7 @@ export class BackupComponent {
   /** Sources that have said that they post no more, and of which all is acknowledged. */
   finishedSources(): SourceIntake[] {
     return this.intakes.filter(
-      (intake) => intake.memory.loadState() >= SOURCE_CLOSING && intake.memory.loadPublished() === intake.acknowledged
+      (intake) => intake.memory.loadState() === SOURCE_CLOSING && intake.memory.loadPublished() === intake.acknowledged
     )
   }
 

@@ -1,0 +1,108 @@
+import { Bench } from 'tinybench'
+import { notHung } from './checks.ts'
+
+/** Something whose rate is measured. */
+export interface Contestant {
+  readonly name: string
+  /** Passes so many updates through. Returns the milliseconds from the first posted to the last that arrived. */
+  run(count: number): Promise<number>
+}
+
+/** How long to measure. */
+export interface Pace {
+  /** Contestants take turns so many times, so that a change of the machine's mood meets all of them. */
+  readonly rounds: number
+  /** Samples of each contestant a round. */
+  readonly samples: number
+  readonly sampleMs: number
+  readonly latencyMs: number
+}
+
+export const FULL: Pace = { rounds: 5, samples: 3, sampleMs: 300, latencyMs: 1000 }
+export const QUICK: Pace = { rounds: 3, samples: 1, sampleMs: 60, latencyMs: 150 }
+
+export interface Rate {
+  readonly name: string
+  /** Updates a second: the median of all samples, the lowest, the highest. */
+  readonly median: number
+  readonly lowest: number
+  readonly highest: number
+  readonly samples: number
+  /** Updates in one sample. */
+  readonly batch: number
+  /** Median over the rounds of: its median rate in the round by that of the last contestant in the same round. */
+  readonly ratio: number
+}
+
+/** Rates of all contestants, measured in turns. The last is what the others are compared with. */
+export async function measureRates(contestants: readonly Contestant[], pace: Pace): Promise<Rate[]> {
+  const batches: number[] = []
+  for (const contestant of contestants) batches.push(await warmUp(contestant, pace.sampleMs))
+  const bench = new Bench({ iterations: pace.samples, time: 0, warmup: false, retainSamples: true, throws: true })
+  for (let round = 0; round < pace.rounds; round++) {
+    // Every other round the other way round: none is always the one after a pause.
+    const turns = [...contestants.keys()]
+    for (const n of round % 2 === 0 ? turns : turns.reverse()) {
+      const contestant = contestants[n] as Contestant
+      const sample = async () => ({ overriddenDuration: await contestant.run(batches[n] as number) })
+      bench.add(taskName(contestant, round), sample, { async: true })
+    }
+  }
+  await notHung(`measuring ${contestants.map(({ name }) => name).join(', ')}`, bench.run())
+  const rounds = contestants.map((contestant, n) =>
+    Array.from({ length: pace.rounds }, (_, round) => rateOf(bench, taskName(contestant, round), batches[n] as number))
+  )
+  const base = rounds.at(-1) as RoundRate[]
+  return contestants.map(({ name }, n) => {
+    const own = rounds[n] as RoundRate[]
+    const samples = own.flatMap((round) => round.samples)
+    return {
+      name,
+      median: median(samples),
+      lowest: Math.min(...samples),
+      highest: Math.max(...samples),
+      samples: samples.length,
+      batch: batches[n] as number,
+      ratio: median(own.map((round, at) => round.median / (base[at] as RoundRate).median))
+    }
+  })
+}
+
+/**
+ * Runs it until its code is compiled and its memory touched. Returns how many updates make a sample.
+ * Sizes are taken from the last run: the first ones are slow.
+ */
+async function warmUp(contestant: Contestant, sampleMs: number): Promise<number> {
+  let count = 2000
+  let warmMs = 0
+  for (;;) {
+    const ms = await notHung(`warming up ${contestant.name}`, contestant.run(count))
+    warmMs += ms
+    const fitting = Math.max(1000, Math.round((count * sampleMs) / Math.max(0.01, ms) / 1000) * 1000)
+    if (ms >= sampleMs / 2 && warmMs >= sampleMs * 2) return fitting
+    count = Math.min(fitting, count * 4)
+  }
+}
+
+interface RoundRate {
+  readonly median: number
+  readonly samples: number[]
+}
+
+function rateOf(bench: Bench, task: string, batch: number): RoundRate {
+  const result = bench.getTask(task)?.result
+  if (result?.state !== 'completed') throw new Error(`${task} was not measured: ${result?.state}`)
+  const perSecond = (ms: number): number => (batch * 1000) / ms
+  return { median: perSecond(result.latency.p50), samples: (result.latency.samples ?? []).map(perSecond) }
+}
+
+function taskName(contestant: Contestant, round: number): string {
+  return `${contestant.name}, round ${round + 1}`
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b)
+  const middle = sorted.length >>> 1
+  if (sorted.length % 2 === 1) return sorted[middle] as number
+  return ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2
+}

@@ -1,0 +1,65 @@
+import { workerData } from 'node:worker_threads'
+import { clockMicroseconds } from '../../src/memory/clock.ts'
+import { attachSource } from '../../src/source.ts'
+import { answerRequests } from '../bench-thread.ts'
+import type { SourceRequest, SourceResult, SourceThreadData } from '../group.ts'
+import { LatencyHistogram } from '../latency.ts'
+import { makePayload, numberPayload } from '../payload.ts'
+
+const { port, volumes, lengthBytes } = workerData as SourceThreadData
+const source = attachSource(port)
+const writers = volumes.map((name) => source.volume(name))
+const words = makePayload(new ArrayBuffer(lengthBytes), 0, lengthBytes)
+const places = Math.floor((writers[0]?.size ?? 0) / lengthBytes)
+let posted = 0
+
+/** The next volume in turn; the place moves on when all have had theirs. */
+function next(): { volume: number; offset: number } {
+  const volume = posted % writers.length
+  const offset = (Math.floor(posted / writers.length) % places) * lengthBytes
+  numberPayload(words, posted++)
+  return { volume, offset }
+}
+
+function post(count: number): SourceResult {
+  const beganAt = clockMicroseconds()
+  for (let n = 0; n < count; n++) {
+    const volume = posted % writers.length
+    const offset = (Math.floor(posted / writers.length) % places) * lengthBytes
+    numberPayload(words, posted++)
+    writers[volume]?.postSync(offset, words)
+  }
+  source.flushSync()
+  return { beganAt, endedAt: clockMicroseconds(), posted }
+}
+
+async function writeAwaited(forMs: number): Promise<SourceResult> {
+  const histogram = new LatencyHistogram()
+  const beganAt = clockMicroseconds()
+  while (clockMicroseconds() - beganAt < forMs * 1000) {
+    const { volume, offset } = next()
+    const before = performance.now()
+    await writers[volume]?.write(offset, words)
+    histogram.record(performance.now() - before)
+  }
+  return { beganAt, endedAt: clockMicroseconds(), posted, latency: histogram.read() }
+}
+
+function writeFlushed(forMs: number): SourceResult {
+  const histogram = new LatencyHistogram()
+  const beganAt = clockMicroseconds()
+  while (clockMicroseconds() - beganAt < forMs * 1000) {
+    const { volume, offset } = next()
+    const before = performance.now()
+    writers[volume]?.postSync(offset, words)
+    source.flushSync()
+    histogram.record(performance.now() - before)
+  }
+  return { beganAt, endedAt: clockMicroseconds(), posted, latency: histogram.read() }
+}
+
+answerRequests<SourceRequest, SourceResult>((request) => {
+  if (request.type === 'post') return post(request.count)
+  if (request.type === 'write-awaited') return writeAwaited(request.forMs)
+  return writeFlushed(request.forMs)
+})
