@@ -1,22 +1,17 @@
 import { EventEmitter } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import { TidemarkError } from './errors.ts'
+import { readStatus, type Suspension } from './group-status.ts'
 import { GroupLatencies } from './latencies.ts'
 import { Arena, largestRecordData } from './memory/arena.ts'
-import { Board, STAT_HELD_BYTES, STAT_HELD_UPDATES, STAT_TAKEN } from './memory/board.ts'
+import { Board } from './memory/board.ts'
 import { ChunkTable } from './memory/chunk-table.ts'
-import {
-  SET_WINDOW_MASK,
-  SOURCE_CLOSED,
-  SOURCE_CLOSING,
-  SOURCE_SUSPENDED,
-  SourceMemory,
-  sourceLayout
-} from './memory/source-memory.ts'
-import { type CheckedOptions, checkName, checkOptions, checkSourceOptions } from './options.ts'
+import { SOURCE_CLOSED, SOURCE_SUSPENDED } from './memory/source-memory.ts'
+import { OpenSources } from './open-sources.ts'
+import { type CheckedOptions, checkName, checkOptions } from './options.ts'
 import { listHeld } from './protocol/held-table.ts'
 import { expandSet } from './protocol/set-identifier.ts'
-import { allocateGroupMemory, type GroupMemory, openTables, transactionLimits } from './runtime/group-memory.ts'
+import { allocateGroupMemory, type GroupMemory, transactionLimits } from './runtime/group-memory.ts'
 import type { ControlNotice, ControlOptions, HostRequest, SetPositions, SetRecord } from './runtime/messages.ts'
 import { threadArguments, threadFile } from './runtime/thread-file.ts'
 import { SetHistory } from './set-history.ts'
@@ -35,15 +30,6 @@ import type {
   VerifyReport,
   VolumeOptions
 } from './types.ts'
-
-interface OpenedSource {
-  readonly id: number
-  readonly name: string
-  readonly memory: SourceMemory
-  readonly slot: number
-  /** Resolvers of those who wait until the control thread has let go of it. */
-  readonly closers: (() => void)[]
-}
 
 interface Request {
   resolve(value: SetRecord | undefined): void
@@ -107,17 +93,14 @@ class ThreadedGroup extends EventEmitter<GroupEvents> implements BackupGroup {
   private readonly worker: Worker
   private readonly history: SetHistory
   private readonly latencies: GroupLatencies
-  private readonly sources = new Map<string, OpenedSource>()
+  private readonly sources: OpenSources
   private readonly requests = new Map<number, Request>()
   private readonly exited: Promise<void>
   private positions: SetPositions = { forming: 0, formed: 0, secured: 0, applying: null, applied: 0 }
-  private nextSource = 0
   private nextRequest = 0
-  private nextSlot = 0
   private holders = 0
-  private lastAcknowledgedSet = 0
   private state: GroupStatus['state'] = 'running'
-  private suspension: { error: TidemarkError; atMs: number } | undefined
+  private suspension: Suspension | undefined
   private closing: Promise<void> | undefined
 
   constructor(options: CheckedOptions, memory: GroupMemory, worker: Worker) {
@@ -126,6 +109,7 @@ class ThreadedGroup extends EventEmitter<GroupEvents> implements BackupGroup {
     this.memory = memory
     this.worker = worker
     this.board = new Board(memory.board, memory.boardLayout)
+    this.sources = new OpenSources(this.board, options.components)
     const limits = transactionLimits(memory.shape)
     this.facts = {
       board: memory.board,
@@ -166,31 +150,27 @@ class ThreadedGroup extends EventEmitter<GroupEvents> implements BackupGroup {
   }
 
   openSource(name: string, options?: { component?: number; ringBytes?: number }): PrimarySource {
-    const { memory, layout, id } = this.newSource(name, options)
+    this.checkOpen()
+    const { facts, memory, layout } = this.sources.open(name, options)
     memory.claim()
     const source = new RingSource(name, memory.buffer, layout, {
       facts: this.facts,
       near: () => this.board.loadNear(),
       keepsAlive: false
     })
-    this.announce(id, name, memory, layout)
+    this.post({ type: 'open-source', source: facts })
     return source
   }
 
   exportSource(name: string, options?: { component?: number; ringBytes?: number }): SourcePort {
-    const { memory, layout, id } = this.newSource(name, options)
-    this.announce(id, name, memory, layout)
-    return makePort({ id, name, buffer: memory.buffer, layout, facts: this.facts })
+    this.checkOpen()
+    const { facts, memory, layout } = this.sources.open(name, options)
+    this.post({ type: 'open-source', source: facts })
+    return makePort({ id: facts.id, name, buffer: memory.buffer, layout, facts: this.facts })
   }
 
-  async closeSource(name: string): Promise<void> {
-    const source = this.sources.get(name)
-    if (source === undefined || source.memory.loadState() >= SOURCE_CLOSED) return
-    if (source.memory.leaveOpen(SOURCE_CLOSING)) {
-      this.board.parking[source.memory.loadAttached()]?.wake()
-      source.memory.parking.wake()
-    }
-    await new Promise<void>((resolve) => source.closers.push(resolve))
+  closeSource(name: string): Promise<void> {
+    return this.sources.close(name)
   }
 
   async openPrimaryFile(): Promise<PrimaryFile> {
@@ -265,42 +245,10 @@ class ThreadedGroup extends EventEmitter<GroupEvents> implements BackupGroup {
   }
 
   status(): GroupStatus {
-    const { positions, suspension, board } = this
-    const forming = board.loadForming()
-    const responsibility = board.responsibility[forming & SET_WINDOW_MASK] as Uint8Array
-    const tables = openTables(this.memory)
-    const names = this.options.volumes.map((volume) => volume.name)
-    const last = this.history.lastApplied
-    return {
-      state: this.state,
-      ...(suspension === undefined
-        ? {}
-        : {
-            suspension: {
-              code: suspension.error.code,
-              sinceMs: Date.now() - suspension.atMs,
-              volumes: [],
-              sets: []
-            }
-          }),
-      view: 1,
-      sets: { ...positions },
-      lagMs: last === undefined ? null : Math.max(0, Date.now() - last.consistencyTime),
-      components: board.statistics.map((statistics, id) => ({
-        id,
-        state: 'active' as const,
-        volumes: names.filter((_, volume) => responsibility[volume] === id),
-        heldUpdates: statistics[STAT_HELD_UPDATES] as number,
-        heldBytes: statistics[STAT_HELD_BYTES] as number,
-        takenUpdates: statistics[STAT_TAKEN] as number
-      })),
-      volumes: this.options.volumes.map(({ name, size }, volume) => {
-        const responsible = responsibility[volume] as number
-        const table = tables[responsible]?.at(forming)
-        return { name, size, responsible, sequence: table?.set === forming ? table.highestOf(volume) : 0 }
-      }),
-      latency: this.latencies.read()
-    }
+    const { state, suspension, positions, memory, board } = this
+    const lastApplied = this.history.lastApplied
+    const volumes = this.options.volumes
+    return readStatus({ state, suspension, positions, memory, board, volumes, lastApplied, latencies: this.latencies })
   }
 
   close(options: { drain?: boolean; signal?: AbortSignal } = {}): Promise<void> {
@@ -335,7 +283,7 @@ class ThreadedGroup extends EventEmitter<GroupEvents> implements BackupGroup {
   /** The control thread has ended: whoever still waits is told. */
   private end(): void {
     this.state = 'closed'
-    this.abandonSources(SOURCE_CLOSED)
+    this.sources.abandon(SOURCE_CLOSED)
     const error = this.closedError()
     this.history.close(error)
     for (const request of this.requests.values()) request.reject(error)
@@ -346,16 +294,8 @@ class ThreadedGroup extends EventEmitter<GroupEvents> implements BackupGroup {
     if (this.state !== 'running') return
     this.state = 'suspended'
     this.suspension = { error, atMs: Date.now() }
-    this.abandonSources(SOURCE_SUSPENDED)
+    this.sources.abandon(SOURCE_SUSPENDED)
     this.emit('suspended', error)
-  }
-
-  private abandonSources(state: number): void {
-    for (const source of this.sources.values()) {
-      if (source.memory.loadState() < state) source.memory.storeState(state)
-      source.memory.parking.wake()
-      for (const closed of source.closers.splice(0)) closed()
-    }
   }
 
   private hear(notice: Exclude<ControlNotice, { type: 'ready' | 'failed' }>): void {
@@ -382,37 +322,9 @@ class ThreadedGroup extends EventEmitter<GroupEvents> implements BackupGroup {
         this.answer(notice.request, notice.record)
         break
       case 'source-closed':
-        for (const source of this.sources.values()) {
-          if (source.id !== notice.id) continue
-          this.rememberLastSet(source)
-          this.sources.delete(source.name)
-          for (const closed of source.closers) closed()
-        }
+        this.sources.closed(notice.id)
         break
     }
-  }
-
-  private newSource(
-    name: string,
-    options: { component?: number; ringBytes?: number } | undefined
-  ): { id: number; memory: SourceMemory; layout: ReturnType<typeof sourceLayout> } {
-    this.checkOpen()
-    checkName('source name', name)
-    const known = this.sources.get(name)
-    if (known !== undefined && known.memory.loadState() < SOURCE_CLOSED) {
-      throw new TidemarkError('TIDEMARK_OPTIONS', `there is an open source '${name}' already`, { source: name })
-    }
-    const { component, ringBytes } = checkSourceOptions(options, this.options.components)
-    const layout = sourceLayout(ringBytes)
-    const memory = new SourceMemory(SourceMemory.allocate(layout), layout)
-    memory.storeAttached(component ?? this.nextSlot++ % this.options.components)
-    return { id: this.nextSource++, memory, layout }
-  }
-
-  private announce(id: number, name: string, memory: SourceMemory, layout: ReturnType<typeof sourceLayout>): void {
-    const slot = memory.loadAttached()
-    this.sources.set(name, { id, name, memory, slot, closers: [] })
-    this.post({ type: 'open-source', source: { id, buffer: memory.buffer, layout, slot } })
   }
 
   private async whenSet(
@@ -423,24 +335,11 @@ class ThreadedGroup extends EventEmitter<GroupEvents> implements BackupGroup {
     if (set !== undefined && (!Number.isSafeInteger(set) || set < 0)) {
       throw new TidemarkError('TIDEMARK_OPTIONS', `set must be a set identifier, not ${String(set)}`, { option: 'set' })
     }
-    const wanted = set ?? this.lastSetWithUpdates()
+    const wanted = set ?? this.sources.lastSetWithUpdates()
     const done = state === 'secured' ? this.positions.secured : this.positions.applied
     if (wanted <= done) return this.history.past(wanted, state) ?? this.beforeFirst()
     this.checkOpen()
     return this.history.when(wanted, state, signal)
-  }
-
-  /** The set that holds the last update acknowledged to any source so far; 0 when there was none. */
-  private lastSetWithUpdates(): number {
-    for (const source of this.sources.values()) this.rememberLastSet(source)
-    return this.lastAcknowledgedSet
-  }
-
-  private rememberLastSet(source: OpenedSource): void {
-    const forming = this.board.loadNear()
-    for (let set = forming; set > Math.max(this.lastAcknowledgedSet, forming - SET_WINDOW_MASK); set--) {
-      if (source.memory.hasSetBegin(set | 0)) this.lastAcknowledgedSet = set
-    }
   }
 
   private beforeFirst(): SetReport {

@@ -1,7 +1,7 @@
 import { TidemarkError } from './errors.ts'
 import { Board } from './memory/board.ts'
 import { clockMicroseconds } from './memory/clock.ts'
-import { FLAG_MORE, FLAG_RECEIPT, FLAG_SAMPLED, RECORD_SEQUENCE, RECORD_SET } from './memory/record.ts'
+import { FLAG_MORE, FLAG_RECEIPT, FLAG_SAMPLED } from './memory/record.ts'
 import {
   SOURCE_ABANDONED,
   SOURCE_CLOSED,
@@ -12,40 +12,13 @@ import {
   SourceMemory
 } from './memory/source-memory.ts'
 import { SourceWriter } from './memory/source-writer.ts'
-import { expandSet } from './protocol/set-identifier.ts'
+import { type Part, type Pending, readReceipt, type Settle, type Waiting } from './source-calls.ts'
 import { type GroupFacts, openPort, partsFor, type SourceLimits, sourceLimits } from './source-port.ts'
 import type { PrimarySource, Receipt, SourcePort, VolumeWriter } from './types.ts'
+import { asBytes, RingVolumeWriter } from './volume-writer.ts'
 
 /** One of so many updates is timed. */
 const SAMPLE_ONE_IN = 64
-
-/** An update as it is asked for. `data` undefined: the range reads as zeros. */
-interface Part {
-  readonly volume: number
-  readonly offset: number
-  readonly length: number
-  readonly data: Uint8Array | undefined
-}
-
-/** A call that waits for room; those behind it wait too, so that calls take effect in their order. */
-interface Waiting {
-  readonly parts: readonly Part[]
-  readonly settle: Settle
-}
-
-/** A call whose last record is `last` (an ordinal): it is settled when that is acknowledged. */
-interface Pending {
-  readonly last: number
-  /** Per part the ordinal of its last record. */
-  readonly lasts: readonly number[]
-  readonly parts: readonly Part[]
-  readonly settle: Settle
-}
-
-interface Settle {
-  resolve(receipts: Receipt[]): void
-  reject(error: Error): void
-}
 
 export interface SourceHost {
   readonly facts: GroupFacts
@@ -333,29 +306,18 @@ export class RingSource implements PrimarySource {
       const call = this.pending[this.pendingAt] as Pending
       if (((released - call.last) | 0) <= 0) break
       this.pendingAt++
-      call.settle.resolve(call.parts.map((part, n) => this.receipt(part, call.lasts[n] as number)))
+      call.settle.resolve(
+        call.parts.map(({ volume }, n) => {
+          const { name } = this.host.facts.volumes[volume] as { readonly name: string }
+          return readReceipt(this.memory, call.lasts[n] as number, name, this.host.near())
+        })
+      )
     }
     if (this.pendingAt > 1024 || this.pendingAt === this.pending.length) {
       this.pending.splice(0, this.pendingAt)
       this.pendingAt = 0
     }
     return released !== before
-  }
-
-  private receipt(part: Part, ordinal: number): Receipt {
-    const { memory } = this
-    const at = memory.entries[ordinal & memory.mask] as number
-    const holders: number[] = []
-    for (let slot = 0; slot < 64; slot++) {
-      const bits = memory.holders[(ordinal & memory.mask) * 2 + (slot >>> 5)] as number
-      if ((bits & (1 << (slot & 31))) !== 0) holders.push(slot)
-    }
-    return {
-      volume: (this.host.facts.volumes[part.volume] as { name: string }).name,
-      set: expandSet(memory.ints[(at >>> 2) + RECORD_SET] as number, this.host.near()),
-      sequence: memory.floats[(at >>> 3) + RECORD_SEQUENCE] as number,
-      holders
-    }
   }
 
   private postWaiting(): void {
@@ -423,73 +385,6 @@ export class RingSource implements PrimarySource {
     for (const call of this.waiting.splice(0)) call.settle.reject(error)
     for (const waiter of this.roomWaiters.splice(0)) waiter.reject(error)
   }
-}
-
-/** One volume, as a source sees it. */
-export class RingVolumeWriter implements VolumeWriter {
-  readonly name: string
-  readonly size: number
-  readonly index: number
-  private readonly source: RingSource
-
-  constructor(source: RingSource, index: number, name: string, size: number) {
-    this.source = source
-    this.index = index
-    this.name = name
-    this.size = size
-  }
-
-  async write(offset: number, data: ArrayBufferView): Promise<Receipt> {
-    const bytes = asBytes(data)
-    this.check(offset, bytes.length)
-    return this.post({ volume: this.index, offset, length: bytes.length, data: bytes })
-  }
-
-  async zero(offset: number, length: number): Promise<Receipt> {
-    this.check(offset, length)
-    return this.post({ volume: this.index, offset, length, data: undefined })
-  }
-
-  tryPost(offset: number, data: ArrayBufferView): boolean {
-    this.source.checkOpen()
-    const bytes = asBytes(data)
-    this.check(offset, bytes.length)
-    return this.source.tryPut(this.index, offset, bytes)
-  }
-
-  ready(length?: number): Promise<void> {
-    return this.source.ready(length)
-  }
-
-  postSync(offset: number, data: ArrayBufferView): void {
-    this.source.checkOpen()
-    const bytes = asBytes(data)
-    this.check(offset, bytes.length)
-    this.source.putSync(this.index, offset, bytes)
-  }
-
-  check(offset: number, length: number): void {
-    if (Number.isSafeInteger(offset) && Number.isSafeInteger(length) && offset >= 0 && length >= 0) {
-      if (offset + length <= this.size) return
-    }
-    throw new TidemarkError(
-      'TIDEMARK_OUT_OF_RANGE',
-      `volume '${this.name}' has ${this.size} bytes: offset ${offset}, length ${length} is not a range of it`,
-      { volume: this.name, size: this.size, offset, length }
-    )
-  }
-
-  private async post(part: Part): Promise<Receipt> {
-    this.source.checkSize([part])
-    const [receipt] = await this.source.post([part])
-    return receipt as Receipt
-  }
-}
-
-function asBytes(data: ArrayBufferView): Uint8Array {
-  if (data instanceof Uint8Array) return data
-  if (ArrayBuffer.isView(data)) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
-  throw new TidemarkError('TIDEMARK_OPTIONS', 'data must be an ArrayBufferView', { option: 'data' })
 }
 
 /** Low 32 bits of the clock in microseconds, as components read it. */

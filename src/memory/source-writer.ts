@@ -33,12 +33,18 @@ export class SourceWriter {
   private markOrdinal = 0
   private markAt = 0
 
+  /** Goes on behind what is published: what an earlier writer had put and not published never existed. */
   constructor(memory: SourceMemory) {
     this.memory = memory
     this.ordinal = memory.loadPublished()
     this.published = this.ordinal
     this.released = memory.loadReleased()
     this.position = this.ordinal >>> 0
+    if (this.released === this.ordinal) return
+    // Only a writer changes these words of a record, whatever is acknowledged meanwhile.
+    const last = memory.entries[(this.ordinal - 1) & memory.mask] as number
+    this.at = last + (memory.ints[(last >>> 2) + RECORD_BYTES] as number)
+    this.position = (memory.floats[(last >>> 3) + RECORD_POSITION] as number) + 1
   }
 
   /** Ordinal (low 32 bits) of the next record. */

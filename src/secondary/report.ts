@@ -1,23 +1,9 @@
 import { TidemarkError } from '../errors.ts'
+import type { SecondaryReport } from '../types.ts'
 import { openingError } from './files.ts'
 import { type Format, imagePath, type Layout, layoutOf, notSecondary, readFormat } from './format.ts'
 import { waitingCommits } from './recover.ts'
 import { type SecondaryState, StateFile } from './state.ts'
-
-/** How a secondary directory is; the same as the public API's. */
-export interface SecondaryReport {
-  /** Name of the group whose volumes these are. */
-  group: string
-  /** No apply in progress and nothing to redo. */
-  clean: boolean
-  appliedSet: number
-  applying: number | null
-  securedSet: number
-  /** Of the applied set, in milliseconds since the epoch; null before the first. */
-  consistencyTime: number | null
-  volumes: { name: string; size: number; path: string }[]
-  history: { set: number; label?: string; consistencyTime: number }[]
-}
 
 /** Looks at a secondary directory, also while a process writes to it. Takes no lock and changes nothing. */
 export function inspectDirectory(directory: string): SecondaryReport {

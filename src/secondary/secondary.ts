@@ -1,9 +1,9 @@
 import { TidemarkError } from '../errors.ts'
+import type { SecondaryReport } from '../types.ts'
 import { openExistingDirectory, type SecondaryDirectory } from './directory.ts'
 import { layoutOf } from './format.ts'
-import { inspectDirectory, type SecondaryReport } from './report.ts'
+import { inspectDirectory } from './report.ts'
 
-export type { SecondaryReport } from './report.ts'
 export { inspectDirectory } from './report.ts'
 
 export interface OpenSecondaryOptions {
