@@ -21,13 +21,16 @@ export interface ReceivedReport {
 /** Turns in which an end of a ring finds nothing before it sleeps: some microseconds. The same for every ring. */
 const SPINS = 300
 
-/** Waits until `isReady`: spins briefly, then sleeps on `parking` until woken. */
+/** Waits until `isReady` has said yes, which it may say once only: spins briefly, then sleeps on `parking` until woken. */
 export function waitUntil(isReady: () => boolean, parking: Parking): void {
   for (let spin = 0; spin < SPINS; spin++) if (isReady()) return
-  while (!isReady()) {
+  for (;;) {
     parking.prepare()
-    if (isReady()) parking.cancel()
-    else parking.sleep()
+    if (isReady()) {
+      parking.cancel()
+      return
+    }
+    parking.sleep()
   }
 }
 

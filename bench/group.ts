@@ -7,7 +7,7 @@ import { type Check, notHung } from './checks.ts'
 import type { Latency } from './latency.ts'
 import { type Contestant, measureRates, type Pace, type Rate } from './measure.ts'
 import { openMessages } from './message-channel.ts'
-import { bytesPerSecond, microseconds, perSecond, size, spread, table } from './table.ts'
+import { bytesPerSecond, cores, microseconds, nanoseconds, perSecond, size, spread, table } from './table.ts'
 
 export const GROUP_TOPOLOGY = `
       source 0 (thread) --ring--> component 0 (thread) <--links--> component 1 .. C-1 (threads)
@@ -189,9 +189,11 @@ const RATE_HEAD = [
   'updates/s',
   'lowest .. highest',
   'bytes/s',
+  'cpu/update',
+  'cores own + other',
   'postMessage',
   'times postMessage',
-  'sets closed early'
+  'early sets'
 ]
 
 function describeRate(result: GroupResult): string[] {
@@ -202,6 +204,8 @@ function describeRate(result: GroupResult): string[] {
     perSecond(rate.median),
     spread(rate),
     bytesPerSecond(rate.median * lengthBytes),
+    nanoseconds(rate.cpuNs),
+    cores(rate),
     perSecond(postMessage.median),
     rate.ratio.toFixed(1),
     `${setsClosedEarly} of ${sets}`

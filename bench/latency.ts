@@ -27,7 +27,9 @@ export class LatencyHistogram {
 
   read(): Latency {
     const { histogram } = this
-    const at = (percentile: number): number => histogram.getValueAtPercentile(percentile) / 1000
+    // A percentile is told as the upper end of its bucket, the largest value as it was.
+    const at = (percentile: number): number =>
+      Math.min(histogram.getValueAtPercentile(percentile), histogram.maxValue) / 1000
     return {
       count: histogram.totalCount,
       p50: at(50),

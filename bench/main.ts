@@ -25,6 +25,8 @@ const HELP = `npm run bench -- [ring] [group] [options]
 Exits 1 when a check of what was computed fails, 2 for a wrong argument; being slow is no failure.
 `
 
+const DISTURBING_CORES = 0.3
+
 const SUITES = ['ring', 'group'] as const
 type Suite = (typeof SUITES)[number]
 
@@ -121,6 +123,7 @@ async function run(settings: Settings, command: string): Promise<number> {
     checks.push(...measured.checks)
     printWanted(group)
   }
+  printDisturbance(ring, group)
   const broken = checks.filter((check) => !isHeld(check))
   for (const { name, expected, found } of broken) print(`${bold('WRONG')} ${name}: ${found} instead of ${expected}\n`)
   const seconds = ((performance.now() - began) / 1000).toFixed(0)
@@ -130,6 +133,16 @@ async function run(settings: Settings, command: string): Promise<number> {
     await writeFile(settings.json, `${JSON.stringify(document, null, 2)}\n`)
   }
   return broken.length === 0 ? 0 : 1
+}
+
+/** Two busy threads lose less to other programs than the many of a group: a ratio means something on a quiet machine only. */
+function printDisturbance(ring: readonly RingResult[] = [], group: readonly GroupResult[] = []): void {
+  const rates = [...ring.flatMap((result) => result.rates), ...group.flatMap((result) => [result.rate])]
+  const most = Math.max(...rates.map((rate) => rate.otherCores))
+  if (most < DISTURBING_CORES) return
+  print(
+    `\nother programs kept up to ${most.toFixed(1)} cores busy meanwhile: rates and ratios are lower than they would be\n`
+  )
 }
 
 function printWanted(group: readonly GroupResult[]): void {

@@ -1,5 +1,6 @@
 import { Bench } from 'tinybench'
 import { notHung } from './checks.ts'
+import { Usage } from './usage.ts'
 
 /** Something whose rate is measured. */
 export interface Contestant {
@@ -15,11 +16,13 @@ export interface Pace {
   /** Samples of each contestant a round. */
   readonly samples: number
   readonly sampleMs: number
+  /** Each contestant runs at least so long before it is measured: code is compiled, memory touched for the first time. */
+  readonly warmUpMs: number
   readonly latencyMs: number
 }
 
-export const FULL: Pace = { rounds: 5, samples: 3, sampleMs: 300, latencyMs: 1000 }
-export const QUICK: Pace = { rounds: 3, samples: 1, sampleMs: 60, latencyMs: 150 }
+export const FULL: Pace = { rounds: 5, samples: 3, sampleMs: 300, warmUpMs: 1500, latencyMs: 1000 }
+export const QUICK: Pace = { rounds: 3, samples: 1, sampleMs: 80, warmUpMs: 300, latencyMs: 150 }
 
 export interface Rate {
   readonly name: string
@@ -32,19 +35,30 @@ export interface Rate {
   readonly batch: number
   /** Median over the rounds of: its median rate in the round by that of the last contestant in the same round. */
   readonly ratio: number
+  /** Processor time of the whole process for one update, in nanoseconds: less shaken by other programs than the rate. */
+  readonly cpuNs: number
+  /** How often a thread of the process went to sleep, for 1000 updates. */
+  readonly sleeps: number
+  /** Pages of memory touched for the first time, for 1000 updates: near 0 once everything is warm. */
+  readonly pageFaults: number
+  /** Processor cores that it kept busy while it was measured, and those that other programs did. */
+  readonly ownCores: number
+  readonly otherCores: number
 }
 
 /** Rates of all contestants, measured in turns. The last is what the others are compared with. */
 export async function measureRates(contestants: readonly Contestant[], pace: Pace): Promise<Rate[]> {
   const batches: number[] = []
-  for (const contestant of contestants) batches.push(await warmUp(contestant, pace.sampleMs))
+  for (const contestant of contestants) batches.push(await warmUp(contestant, pace))
+  const usages = contestants.map(() => new Usage())
   const bench = new Bench({ iterations: pace.samples, time: 0, warmup: false, retainSamples: true, throws: true })
   for (let round = 0; round < pace.rounds; round++) {
     // Every other round the other way round: none is always the one after a pause.
     const turns = [...contestants.keys()]
     for (const n of round % 2 === 0 ? turns : turns.reverse()) {
       const contestant = contestants[n] as Contestant
-      const sample = async () => ({ overriddenDuration: await contestant.run(batches[n] as number) })
+      const usage = usages[n] as Usage
+      const sample = async () => ({ overriddenDuration: await usage.sample(contestant, batches[n] as number) })
       bench.add(taskName(contestant, round), sample, { async: true })
     }
   }
@@ -63,7 +77,8 @@ export async function measureRates(contestants: readonly Contestant[], pace: Pac
       highest: Math.max(...samples),
       samples: samples.length,
       batch: batches[n] as number,
-      ratio: median(own.map((round, at) => round.median / (base[at] as RoundRate).median))
+      ratio: median(own.map((round, at) => round.median / (base[at] as RoundRate).median)),
+      ...(usages[n] as Usage).read()
     }
   })
 }
@@ -72,14 +87,14 @@ export async function measureRates(contestants: readonly Contestant[], pace: Pac
  * Runs it until its code is compiled and its memory touched. Returns how many updates make a sample.
  * Sizes are taken from the last run: the first ones are slow.
  */
-async function warmUp(contestant: Contestant, sampleMs: number): Promise<number> {
+async function warmUp(contestant: Contestant, { sampleMs, warmUpMs }: Pace): Promise<number> {
   let count = 2000
   let warmMs = 0
   for (;;) {
     const ms = await notHung(`warming up ${contestant.name}`, contestant.run(count))
     warmMs += ms
     const fitting = Math.max(1000, Math.round((count * sampleMs) / Math.max(0.01, ms) / 1000) * 1000)
-    if (ms >= sampleMs / 2 && warmMs >= sampleMs * 2) return fitting
+    if (ms >= sampleMs / 2 && warmMs >= warmUpMs) return fitting
     count = Math.min(fitting, count * 4)
   }
 }

@@ -30,13 +30,13 @@ export function foldPayload(checksum: number, words: Int32Array, at: number, len
   return (Math.imul(checksum, 31) + first + last + moving) | 0
 }
 
-/** What the checksum over payloads `from` to `from + count - 1` must be. */
-export function expectedChecksum(checksum: number, lengthBytes: number, from: number, count: number): number {
+/** What the checksum over the first `count` payloads must be. */
+export function expectedChecksum(lengthBytes: number, count: number): number {
   const words = makePayload(new ArrayBuffer(lengthBytes), 0, lengthBytes)
-  let sum = checksum
-  for (let n = from; n < from + count; n++) {
+  let checksum = 0
+  for (let n = 0; n < count; n++) {
     numberPayload(words, n)
-    sum = foldPayload(sum, words, 0, words.length, n)
+    checksum = foldPayload(checksum, words, 0, words.length, n)
   }
-  return sum
+  return checksum
 }

@@ -8,7 +8,7 @@ import type { Check } from './checks.ts'
 import { measureRates, type Pace, type Rate } from './measure.ts'
 import { openMessages } from './message-channel.ts'
 import { OneWay } from './one-way.ts'
-import { bytesPerSecond, perSecond, size, spread, table } from './table.ts'
+import { bytesPerSecond, cores, nanoseconds, perSecond, size, spread, table } from './table.ts'
 
 export const RING_TOPOLOGY = `
       writer (thread)                                        reader (thread)
@@ -80,7 +80,16 @@ export async function benchRing(
   return { results, checks }
 }
 
-const HEAD = ['update', 'way', 'updates/s', 'lowest .. highest', 'bytes/s', 'times postMessage']
+const HEAD = [
+  'update',
+  'way',
+  'updates/s',
+  'lowest .. highest',
+  'bytes/s',
+  'cpu/update',
+  'cores own + other',
+  'times postMessage'
+]
 
 function describe({ lengthBytes, rates }: RingResult): string[][] {
   return rates.map((rate) => [
@@ -89,6 +98,8 @@ function describe({ lengthBytes, rates }: RingResult): string[][] {
     perSecond(rate.median),
     spread(rate),
     bytesPerSecond(rate.median * lengthBytes),
+    nanoseconds(rate.cpuNs),
+    cores(rate),
     rate.ratio.toFixed(1)
   ])
 }

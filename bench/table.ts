@@ -27,6 +27,14 @@ export function microseconds(value: number): string {
   return value >= 100 ? `${value.toFixed(0)} us` : `${value.toFixed(1)} us`
 }
 
+export function nanoseconds(value: number): string {
+  return value >= 10_000 ? `${(value / 1000).toFixed(1)} us` : `${value.toFixed(0)} ns`
+}
+
+export function cores({ ownCores, otherCores }: { ownCores: number; otherCores: number }): string {
+  return `${ownCores.toFixed(1)} + ${otherCores.toFixed(1)}`
+}
+
 export function size(bytes: number): string {
   return bytes % 1024 === 0 ? `${bytes / 1024} KiB` : `${bytes} B`
 }

@@ -9,7 +9,10 @@ import { makePayload, numberPayload } from '../payload.ts'
 const { port, volumes, lengthBytes } = workerData as SourceThreadData
 const source = attachSource(port)
 const writers = volumes.map((name) => source.volume(name))
-const words = makePayload(new ArrayBuffer(lengthBytes), 0, lengthBytes)
+const data = new ArrayBuffer(lengthBytes)
+const words = makePayload(data, 0, lengthBytes)
+// Other views are turned into one of bytes at each call.
+const bytes = new Uint8Array(data)
 const places = Math.floor((writers[0]?.size ?? 0) / lengthBytes)
 let posted = 0
 
@@ -27,7 +30,7 @@ function post(count: number): SourceResult {
     const volume = posted % writers.length
     const offset = (Math.floor(posted / writers.length) % places) * lengthBytes
     numberPayload(words, posted++)
-    writers[volume]?.postSync(offset, words)
+    writers[volume]?.postSync(offset, bytes)
   }
   source.flushSync()
   return { beganAt, endedAt: clockMicroseconds(), posted }
@@ -39,7 +42,7 @@ async function writeAwaited(forMs: number): Promise<SourceResult> {
   while (clockMicroseconds() - beganAt < forMs * 1000) {
     const { volume, offset } = next()
     const before = performance.now()
-    await writers[volume]?.write(offset, words)
+    await writers[volume]?.write(offset, bytes)
     histogram.record(performance.now() - before)
   }
   return { beganAt, endedAt: clockMicroseconds(), posted, latency: histogram.read() }
@@ -51,7 +54,7 @@ function writeFlushed(forMs: number): SourceResult {
   while (clockMicroseconds() - beganAt < forMs * 1000) {
     const { volume, offset } = next()
     const before = performance.now()
-    writers[volume]?.postSync(offset, words)
+    writers[volume]?.postSync(offset, bytes)
     source.flushSync()
     histogram.record(performance.now() - before)
   }
