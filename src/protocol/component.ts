@@ -127,20 +127,35 @@ export class BackupComponent {
   }
 
   private takeFromSources(): number {
+    if (this.queue.length > 0) return this.serveQueue()
     let work = 0
-    // Whoever waits for room is served before anyone takes what was freed.
-    while (this.queue.length > 0) {
-      const first = this.queue[0] as SourceIntake
-      work += this.taker.takeFrom(first)
-      if (first.waiting) return work
-      this.queue.shift()
-    }
     for (const intake of this.intakes) {
       work += this.taker.takeFrom(intake)
       if (intake.waiting) {
         this.queue.push(intake)
         return work
       }
+    }
+    return work
+  }
+
+  /**
+   * Room is short. Whoever comes now gets in line; who is served and wants more gets in line again, behind the others:
+   * a source that is never empty would else have all the room for ever.
+   */
+  private serveQueue(): number {
+    const { queue } = this
+    for (const intake of this.intakes) {
+      if (!queue.includes(intake) && intake.memory.loadPublished() !== intake.taken) queue.push(intake)
+    }
+    let work = 0
+    for (let left = queue.length; left > 0; left--) {
+      const first = queue[0] as SourceIntake
+      const taken = this.taker.takeFrom(first)
+      work += taken
+      if (first.waiting && taken === 0) return work
+      queue.shift()
+      if (first.waiting) queue.push(first)
     }
     return work
   }

@@ -141,7 +141,9 @@ export class Coordinator {
     while (this.formAndSecure() || this.apply() || this.closeIfDue(nowMs)) {
       // Each of them may have made another one possible.
     }
-    return Math.max(0, this.periodBegan + this.setting.periodMs - nowMs)
+    const dueInMs = this.periodBegan + this.setting.periodMs - nowMs
+    // The period is over and the set could not be closed: what it waits for rings.
+    return dueInMs > 0 ? dueInMs : this.setting.periodMs
   }
 
   /** Wakes everyone who may have something to do because a word of the board has changed. */

@@ -1,9 +1,9 @@
 import type { Arena } from '../memory/arena.ts'
 import { ENTRY_PART_BEGIN, ENTRY_PART_END, ENTRY_UPDATE, entry, type Link } from '../memory/link.ts'
-import { RECORD_VOLUME } from '../memory/record.ts'
+import { RECORD_SET, RECORD_VOLUME } from '../memory/record.ts'
 import type { AddressList, HeldUpdates } from './held.ts'
 import { isAfter } from './set-identifier.ts'
-import type { Setting } from './setting.ts'
+import { assert, type Setting } from './setting.ts'
 
 /** Entries sent before something else has its turn. */
 const BATCH = 2048
@@ -75,7 +75,9 @@ export class Transfer {
     const { secondaryOf } = this.setting
     while (this.next < list.length && sent < BATCH) {
       const address = list.at(this.indexOf(this.next, list.length))
-      const volume = this.arena.ints[(address >>> 2) + RECORD_VOLUME] as number
+      const i = address >>> 2
+      assert(this.arena.ints[i + RECORD_SET] === this.set, `an update of set ${this.set} is not where it was noted`)
+      const volume = this.arena.ints[i + RECORD_VOLUME] as number
       const secondary = secondaryOf[volume] as number
       if (!this.hasRoom(secondary)) return sent
       this.put(secondary, entry(ENTRY_UPDATE, address >>> 3))

@@ -9,8 +9,12 @@ import { Violation } from './violation.ts'
  * two of its loads is then as arbitrary as on real threads.
  */
 export interface Interleaving {
-  point(): void
+  /** @param pausesOneIn  now and then the thread sleeps here for as long as a whole set takes */
+  point(pausesOneIn?: number): void
 }
+
+/** Between the two loads on whose order the consistent cut rests, long pauses are frequent. */
+const BETWEEN_CUT_LOADS = 60
 
 export class SimBoard extends Board {
   private readonly interleaving: Interleaving
@@ -22,7 +26,7 @@ export class SimBoard extends Board {
 
   override loadForming(): number {
     const value = super.loadForming()
-    this.interleaving.point()
+    this.interleaving.point(BETWEEN_CUT_LOADS)
     return value
   }
   override storeForming(set: number): void {

@@ -11,23 +11,41 @@ Runs seeded schedules of a whole group in one thread and checks the invariants a
   --variant NAME  a deliberately broken system: ${VARIANTS.map((variant) => variant.name).join(', ')}
 `
 
+const OPTIONS = {
+  seed: { type: 'string' },
+  seeds: { type: 'string' },
+  steps: { type: 'string' },
+  variant: { type: 'string' },
+  help: { type: 'boolean', short: 'h' }
+} as const
+
+/** Undefined when they cannot be understood. */
+function readArguments() {
+  try {
+    return parseArgs({ options: OPTIONS }).values
+  } catch {
+    return undefined
+  }
+}
+
+/** A whole number of at least 0; NaN for anything else, an empty text too. */
+function wholeNumber(text: string): number {
+  return /^\d+$/.test(text) ? Number(text) : Number.NaN
+}
+
 function main(): number {
-  const { values } = parseArgs({
-    options: {
-      seed: { type: 'string' },
-      seeds: { type: 'string' },
-      steps: { type: 'string' },
-      variant: { type: 'string' },
-      help: { type: 'boolean', short: 'h' }
-    }
-  })
+  const values = readArguments()
+  if (values === undefined) {
+    process.stderr.write(USAGE)
+    return 2
+  }
   if (values.help) {
     process.stdout.write(USAGE)
     return 0
   }
-  const first = Number(values.seed ?? 1)
-  const count = Number(values.seeds ?? (values.seed === undefined ? 1000 : 1))
-  const steps = Number(values.steps ?? DEFAULT_STEPS)
+  const first = wholeNumber(values.seed ?? '1')
+  const count = wholeNumber(values.seeds ?? (values.seed === undefined ? '1000' : '1'))
+  const steps = wholeNumber(values.steps ?? String(DEFAULT_STEPS))
   const variant = VARIANTS.find((candidate) => candidate.name === values.variant)
   const known = values.variant === undefined || variant !== undefined
   if (!known || ![first, count, steps].every((value) => Number.isSafeInteger(value) && value >= 0)) {
@@ -37,8 +55,10 @@ function main(): number {
   const began = performance.now()
   let coverage = NO_COVERAGE
   let failures = 0
+  let ran = 0
   for (let seed = first; seed < first + count; seed++) {
     const result = runSeed(seed, steps, variant)
+    ran++
     coverage = addCoverage(coverage, result.coverage)
     if (result.failure === undefined) continue
     failures++
@@ -46,7 +66,7 @@ function main(): number {
     if (failures >= 10) break
   }
   const seconds = ((performance.now() - began) / 1000).toFixed(1)
-  process.stdout.write(`${count} seeds, ${failures} failed, ${seconds} s\n`)
+  process.stdout.write(`${ran} seeds, ${failures} failed, ${seconds} s\n`)
   for (const [name, value] of Object.entries(coverage)) process.stdout.write(`  ${name.padEnd(16)} ${value}\n`)
   return failures === 0 ? 0 : 1
 }

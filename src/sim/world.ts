@@ -153,13 +153,13 @@ export class World implements Interleaving {
   }
 
   /** Another thread may run here. */
-  point(): void {
+  point(pausesOneIn = LONG_PAUSE_ONE_IN): void {
     const { random } = this
     // While the world is being built, nobody runs.
     if (this.running.length === 0) return
     if (this.running.length > DEEPEST) return
     // Mostly a few turns; now and then the thread sleeps here for as long as a whole set takes.
-    if (random.chance(LONG_PAUSE_ONE_IN)) for (let n = random.between(20, 120); n > 0; n--) this.turn()
+    if (random.chance(pausesOneIn)) for (let n = random.between(20, 120); n > 0; n--) this.turn()
     while (random.chance(this.scenario.interleaveOneIn)) {
       this.nested++
       this.stepActor(random.pick(this.actors))

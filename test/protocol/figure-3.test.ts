@@ -106,29 +106,32 @@ describe('R3: received from a primary source by another component', () => {
     expect(other.receipt(ordinal)).toEqual({ set: FIRST_SET, sequence: 3, holders: [1, 2] })
   })
 
-  test.each([2, 3])('blocks 312-316 with %i mirrors: the responsible one passes it on before it is acknowledged', (mirrors) => {
-    const group = new TestGroup({ members: 5, mirrors, volumes: 5, chunks: 256 })
-    const source = group.openSource(1)
-    const ordinal = source.post({ volume: 0 })
-    group.step(1, 0, 1, 0, 1)
-    expect(group.held(1)).toMatchObject([{ sequence: 1, mirroredTo: [0], mirroredFrom: null }])
-    // Noted by the responsible one, held by two: not enough.
-    expect(source.acknowledged).toBe(0)
-    const onward = group.held(0)[0]?.mirroredTo ?? []
-    expect(onward).toHaveLength(mirrors - 1)
-    for (const [n, holder] of onward.entries()) {
-      group.step(holder)
-      expect(group.held(holder)).toMatchObject([{ sequence: 1, mirroredFrom: 0, responsible: 0 }])
-      // Two turns: it tells the taker before it looks what mirrors have answered.
-      group.step(0, 0, 1)
-      expect(source.acknowledged).toBe(n === onward.length - 1 ? 1 : 0)
+  test.each([2, 3])(
+    'blocks 312-316 with %i mirrors: the responsible one passes it on before it is acknowledged',
+    (mirrors) => {
+      const group = new TestGroup({ members: 5, mirrors, volumes: 5, chunks: 256 })
+      const source = group.openSource(1)
+      const ordinal = source.post({ volume: 0 })
+      group.step(1, 0, 1, 0, 1)
+      expect(group.held(1)).toMatchObject([{ sequence: 1, mirroredTo: [0], mirroredFrom: null }])
+      // Noted by the responsible one, held by two: not enough.
+      expect(source.acknowledged).toBe(0)
+      const onward = group.held(0)[0]?.mirroredTo ?? []
+      expect(onward).toHaveLength(mirrors - 1)
+      for (const [n, holder] of onward.entries()) {
+        group.step(holder)
+        expect(group.held(holder)).toMatchObject([{ sequence: 1, mirroredFrom: 0, responsible: 0 }])
+        // Two turns: it tells the taker before it looks what mirrors have answered.
+        group.step(0, 0, 1)
+        expect(source.acknowledged).toBe(n === onward.length - 1 ? 1 : 0)
+      }
+      expect(source.receipt(ordinal).holders).toEqual([0, 1, ...onward].sort((a, b) => a - b))
+      // Really there, each once, and nowhere else.
+      expect(group.components.map((_, slot) => group.held(slot).length)).toEqual(
+        each(5, (slot) => (slot <= 1 || onward.includes(slot) ? 1 : 0))
+      )
     }
-    expect(source.receipt(ordinal).holders).toEqual([0, 1, ...onward].sort((a, b) => a - b))
-    // Really there, each once, and nowhere else.
-    expect(group.components.map((_, slot) => group.held(slot).length)).toEqual(
-      each(5, (slot) => (slot <= 1 || onward.includes(slot) ? 1 : 0))
-    )
-  })
+  )
 })
 
 describe('R4: received from another component', () => {
@@ -240,7 +243,8 @@ describe('R1: any component takes updates for any volume from any source', () =>
   test.each([1, 2, 3])('with %i mirrors', (mirrors) => {
     const group = new TestGroup({ members: 4, mirrors, volumes: 6, secondaries: 2, chunks: 256 })
     const sources = each(4, (slot) => group.openSource(slot))
-    for (const source of sources) for (let volume = 0; volume < 6; volume++) source.post({ volume, offset: source.id * 8, fill: 10 + source.id })
+    for (const source of sources)
+      for (let volume = 0; volume < 6; volume++) source.post({ volume, offset: source.id * 8, fill: 10 + source.id })
     group.settle()
     for (const source of sources) {
       expect(source.acknowledged).toBe(6)

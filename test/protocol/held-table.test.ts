@@ -36,7 +36,8 @@ describe('R5: figure 2B, by update its identifier, volume, mirrored to, mirrored
     const source = group.openSource(3)
     source.post({ volume: 0 })
     group.settle()
-    const from = (slot: number) => group.held(slot).map(({ mirroredTo, mirroredFrom }) => ({ mirroredTo, mirroredFrom }))
+    const from = (slot: number) =>
+      group.held(slot).map(({ mirroredTo, mirroredFrom }) => ({ mirroredTo, mirroredFrom }))
     // The taker is three places away: the next one around the responsible component is at distance one.
     expect(from(3)).toEqual([{ mirroredTo: [0], mirroredFrom: null }])
     expect(from(0)).toEqual([{ mirroredTo: [1], mirroredFrom: 3 }])

@@ -3,16 +3,14 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { mirrorsOf, onwardOf } from '../../src/protocol/members.ts'
 
-const group = fc
-  .integer({ min: 2, max: 64 })
-  .chain((count) =>
-    fc.record({
-      count: fc.constant(count),
-      mirrors: fc.integer({ min: 1, max: count - 1 }),
-      responsible: fc.integer({ min: 0, max: count - 1 }),
-      distance: fc.integer({ min: 1, max: count - 1 })
-    })
-  )
+const group = fc.integer({ min: 2, max: 64 }).chain((count) =>
+  fc.record({
+    count: fc.constant(count),
+    mirrors: fc.integer({ min: 1, max: count - 1 }),
+    responsible: fc.integer({ min: 0, max: count - 1 }),
+    distance: fc.integer({ min: 1, max: count - 1 })
+  })
+)
 
 describe('R7: members', () => {
   test('mirrorsOf: as many as asked, distinct, in the group, never the responsible one, the first one first', () => {

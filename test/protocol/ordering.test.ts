@@ -1,7 +1,7 @@
 /** R6: what orders the updates. */
 import { describe, expect, test } from 'vitest'
 import type { Ordering } from '../../src/protocol/setting.ts'
-import { each, type Receipt, START_MS, TestGroup } from './harness.ts'
+import { each, type Receipt, START_MS, TestGroup, type TestSource } from './harness.ts'
 
 const MEMBERS = 4
 const VOLUMES = 5
@@ -34,10 +34,10 @@ function burst(group: TestGroup, rounds: number): Receipt[][] {
 function oneAfterTheOther(group: TestGroup, updates: number, between: (n: number) => void = () => {}): number[] {
   return each(updates, (n) => {
     between(n)
-    const source = group.sources[(n * 3) % MEMBERS]
-    const ordinal = source?.post({ volume: (n * 2) % VOLUMES }) ?? -1
+    const source = group.sources[(n * 3) % MEMBERS] as TestSource
+    const ordinal = source.post({ volume: (n * 2) % VOLUMES })
     group.settle()
-    return (source?.receipt(ordinal) as Receipt).sequence
+    return source.receipt(ordinal).sequence
   })
 }
 
@@ -59,13 +59,12 @@ describe('R6: volume-sequence', () => {
 
   test('keeps the order of a source, and of updates issued after others were acknowledged', () => {
     const group = groupOf('volume-sequence')
-    const [first, second] = group.sources
     const numbers: number[] = []
     for (let n = 0; n < 10; n++) {
-      const source = n % 2 === 0 ? first : second
-      const ordinals = [source?.post({ volume: 3 }), source?.post({ volume: 3 })]
+      const source = group.sources[n % 2] as TestSource
+      const ordinals = [source.post({ volume: 3 }), source.post({ volume: 3 })]
       group.settle()
-      for (const ordinal of ordinals) numbers.push((source?.receipt(ordinal ?? -1) as Receipt).sequence)
+      for (const ordinal of ordinals) numbers.push(source.receipt(ordinal).sequence)
     }
     expect(numbers).toEqual(each(20, (n) => n + 1))
   })
@@ -75,7 +74,9 @@ describe('R6: group-sequence', () => {
   test('unique in each set over all volumes and components', () => {
     const group = groupOf('group-sequence')
     for (let round = 0; round < 3; round++) {
-      const all = burst(group, 6).flat().map((receipt) => receipt.sequence)
+      const all = burst(group, 6)
+        .flat()
+        .map((receipt) => receipt.sequence)
       expect(new Set(all).size).toBe(MEMBERS * VOLUMES * 6)
       expect(Math.min(...all)).toBeGreaterThanOrEqual(1)
       group.closeSet()
@@ -124,10 +125,14 @@ describe('R6: timestamp', () => {
 
   test('go on over the end of a set', () => {
     const group = groupOf('timestamp')
-    const first = burst(group, 3).flat().map((receipt) => receipt.sequence)
+    const first = burst(group, 3)
+      .flat()
+      .map((receipt) => receipt.sequence)
     group.closeSet()
     group.clockMicroseconds = 0
-    const second = burst(group, 3).flat().map((receipt) => receipt.sequence)
+    const second = burst(group, 3)
+      .flat()
+      .map((receipt) => receipt.sequence)
     expect(new Set([...first, ...second]).size).toBe(first.length + second.length)
     expect(Math.min(...second)).toBeGreaterThan(Math.max(...first))
   })

@@ -11,10 +11,7 @@ const set = fc.oneof(
     .tuple(fc.integer({ min: 1, max: 2 ** 20 }), fc.constantFrom(2 ** 31, 2 ** 32), fc.integer({ min: -20, max: 20 }))
     .map(([times, power, near]) => times * power + near)
 )
-const distance = fc.oneof(
-  fc.integer({ min: -16, max: 16 }),
-  fc.integer({ min: -(2 ** 31) + 1, max: 2 ** 31 - 1 })
-)
+const distance = fc.oneof(fc.integer({ min: -16, max: 16 }), fc.integer({ min: -(2 ** 31) + 1, max: 2 ** 31 - 1 }))
 
 describe('R9: set identifiers', () => {
   test('isAfter compares low bits as whole identifiers less than 2^31 apart would', () => {

@@ -1,6 +1,6 @@
 /** The life of sets: R9, R11, R12, R13, R19, and figure 4. */
 import { describe, expect, test } from 'vitest'
-import { SOURCE_CLOSING } from '../../src/memory/source-memory.ts'
+import { SET_WINDOW, SOURCE_CLOSING } from '../../src/memory/source-memory.ts'
 import { each, START_MS, TestGroup, type TestSource } from './harness.ts'
 
 const ALL_STATES = ['formed', 'secured', 'applied']
@@ -30,17 +30,20 @@ describe('R9: formation periods', () => {
     expect(group.reports[0]).toMatchObject({ set: 1, reason: 'period', label: undefined, endedAtMs: START_MS + 50 })
   })
 
-  test.each([1, 250, 86_400_000])('periods of %i ms: the next one is counted from the end of the one before', (periodMs) => {
-    const group = new TestGroup({ periodMs })
-    for (let n = 1; n <= 3; n++) {
-      group.nowMs = START_MS + n * periodMs
-      group.run()
-      expect(group.coordinator.formingSet).toBe(n + 1)
-      group.control()
-      expect(group.coordinator.step(group.nowMs, group.wallMs)).toBe(periodMs)
-      expect(group.coordinator.step(group.nowMs + periodMs / 2, group.wallMs)).toBe(periodMs / 2)
+  test.each([1, 250, 86_400_000])(
+    'periods of %i ms: the next one is counted from the end of the one before',
+    (periodMs) => {
+      const group = new TestGroup({ periodMs })
+      for (let n = 1; n <= 3; n++) {
+        group.nowMs = START_MS + n * periodMs
+        group.run()
+        expect(group.coordinator.formingSet).toBe(n + 1)
+        group.control()
+        expect(group.coordinator.step(group.nowMs, group.wallMs)).toBe(periodMs)
+        expect(group.coordinator.step(group.nowMs + periodMs / 2, group.wallMs)).toBe(periodMs / 2)
+      }
     }
-  })
+  )
 
   test('closed on demand, with a label', () => {
     const group = new TestGroup({ periodMs: 1000, secondaries: 1 })
@@ -77,7 +80,7 @@ describe('R9: formation periods', () => {
     // Component 1 is about to load the position of its source when, elsewhere, a whole set passes.
     late.memory.beforePositionIsLoaded = () => {
       askToClose(group)
-      const ordinal = early.post({ volume: 2 })
+      const ordinal = early.post({ volume: 1 })
       group.step(0, 2, 0)
       acknowledgedIn = early.receipt(ordinal).set
       late.post({ volume: 1 })
@@ -102,6 +105,7 @@ describe('figure 4: forming a set', () => {
     // Component 1 has noticed the answer in this turn and is quiet now.
     expect(each(3, (slot) => group.board.loadQuiet(slot))).toEqual([1, 1, 1])
 
+    group.run()
     source.post({ volume: 1 })
     group.step(1)
     askToClose(group)
@@ -169,17 +173,39 @@ describe('figure 4: forming a set', () => {
       withoutSecondary(group)
     }
     const stopped = group.coordinator.formingSet
-    expect(stopped).toBe(15)
+    expect(stopped).toBe(SET_WINDOW)
     expect(group.coordinator.securedSet).toBe(0)
     // Taking goes on meanwhile: all in the set that stays open.
     expect(source.acknowledged).toBe(40)
-    expect(new Set(ordinals.slice(stopped - 1).map((ordinal) => source.receipt(ordinal).set))).toEqual(new Set([stopped]))
+    expect(new Set(ordinals.slice(stopped - 1).map((ordinal) => source.receipt(ordinal).set))).toEqual(
+      new Set([stopped])
+    )
     group.run()
     expect(group.coordinator.securedSet).toBeGreaterThanOrEqual(stopped)
     group.nowMs += 10
     group.run()
     expect(group.coordinator.appliedSet).toBe(group.coordinator.formingSet - 1)
     expect(group.images.map((image) => image[0])).toEqual([40, 38, 39])
+  })
+
+  test('the place of a set in the window is used again only when all components have discarded that set', () => {
+    const group = new TestGroup({ secondaries: 1 })
+    group.openSource(0).post({ volume: 0 })
+    group.settle()
+    // The first one holds an update, those behind it nothing: they are secured all at once, without the components.
+    for (let set = 1; set < SET_WINDOW; set++) {
+      askToClose(group)
+      withoutSecondary(group)
+    }
+    while (group.drain() || group.rung) group.control()
+    expect(group.coordinator.appliedSet).toBe(SET_WINDOW - 1)
+    askToClose(group)
+    group.step(0, 1)
+    group.control()
+    expect(group.coordinator.formingSet).toBe(SET_WINDOW)
+    group.step(2)
+    group.control()
+    expect(group.coordinator.formingSet).toBe(SET_WINDOW + 1)
   })
 
   test('closed early when memory runs short: writers that never pause are paced, nothing is lost', () => {

@@ -3,7 +3,8 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { each, type Part, TestGroup } from './harness.ts'
 
-const parts = (count: number, bytes = 8): Part[] => each(count, (n) => ({ volume: n % 3, offset: n * 8, bytes, fill: n + 1 }))
+const parts = (count: number, bytes = 8): Part[] =>
+  each(count, (n) => ({ volume: n % 3, offset: n * 8, bytes, fill: n + 1 }))
 
 describe('R9: a transaction is whole in one set', () => {
   test('though the set ends while it waits, is taken or is acknowledged', () => {
@@ -78,21 +79,24 @@ describe('a transaction is acknowledged as a whole', () => {
 })
 
 describe('room before taking: a transaction gets room for all parts or for none', () => {
-  test.each([1, 2])('one that is larger than usual credits asks for more and is taken whole (%i mirrors)', (mirrors) => {
-    // 20 parts of 256 bytes: ten chunks in each holder, where two are granted without asking.
-    const group = new TestGroup({ members: 3, mirrors, chunks: 128 })
-    const source = group.openSource(0)
-    source.transaction(each(20, (n) => ({ volume: n % 2, bytes: 208 })))
-    const seen = new Set<number>()
-    for (let turns = 0; turns < 20; turns++) {
-      group.step(0)
-      seen.add(group.component(0).taker.taken)
-      group.step(1, 2)
+  test.each([1, 2])(
+    'one that is larger than usual credits asks for more and is taken whole (%i mirrors)',
+    (mirrors) => {
+      // 20 parts of 256 bytes: ten chunks in each holder, where two are granted without asking.
+      const group = new TestGroup({ members: 3, mirrors, chunks: 128 })
+      const source = group.openSource(0)
+      source.transaction(each(20, (n) => ({ volume: n % 2, bytes: 208 })))
+      const seen = new Set<number>()
+      for (let turns = 0; turns < 20; turns++) {
+        group.step(0)
+        seen.add(group.component(0).taker.taken)
+        group.step(1, 2)
+      }
+      expect([...seen]).toEqual([0, 20])
+      expect(source.acknowledged).toBe(20)
+      expect(group.component(0).taker.waits).toBe(1)
     }
-    expect([...seen]).toEqual([0, 20])
-    expect(source.acknowledged).toBe(20)
-    expect(group.component(0).taker.waits).toBe(1)
-  })
+  )
 
   test('without room for one part none is taken; with room for it all are', () => {
     const group = new TestGroup({ chunks: 8, secondaries: 1 })
@@ -118,7 +122,8 @@ describe('room before taking: a transaction gets room for all parts or for none'
     const group = new TestGroup({ members: 2, volumes: 2, chunks: 8, secondaries: 1 })
     const sources = [group.openSource(0), group.openSource(1)]
     for (let n = 0; n < 10; n++) {
-      for (const source of sources) source.transaction(each(6, (part) => ({ volume: part % 2, bytes: 208, fill: n + 1 })))
+      for (const source of sources)
+        source.transaction(each(6, (part) => ({ volume: part % 2, bytes: 208, fill: n + 1 })))
       group.run()
     }
     group.closeSet()
