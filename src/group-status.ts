@@ -21,6 +21,7 @@ export interface StatusView {
   readonly volumes: readonly VolumeOptions[]
   readonly lastApplied: SetRecord | undefined
   readonly latencies: GroupLatencies
+  readonly view: number
 }
 
 /** Where the group stands, as its shared memory tells at this moment. */
@@ -32,7 +33,7 @@ export function readStatus(view: StatusView): GroupStatus {
   return {
     state: view.state,
     ...(suspension === undefined ? {} : { suspension: describe(suspension) }),
-    view: 1,
+    view: view.view,
     sets: { ...view.positions },
     lagMs: lastApplied === undefined ? null : Math.max(0, Date.now() - lastApplied.consistencyTime),
     components: board.statistics.map((statistics, id) => ({

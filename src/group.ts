@@ -4,7 +4,7 @@ import { TidemarkError } from './errors.ts'
 import { readStatus, type Suspension } from './group-status.ts'
 import { GroupLatencies } from './latencies.ts'
 import { Arena, largestRecordData } from './memory/arena.ts'
-import { Board } from './memory/board.ts'
+import { Board, PHASE_RUN } from './memory/board.ts'
 import { ChunkTable } from './memory/chunk-table.ts'
 import { SOURCE_CLOSED, SOURCE_SUSPENDED } from './memory/source-memory.ts'
 import { OpenSources } from './open-sources.ts'
@@ -12,7 +12,14 @@ import { type CheckedOptions, checkName, checkOptions } from './options.ts'
 import { listHeld } from './protocol/held-table.ts'
 import { expandSet } from './protocol/set-identifier.ts'
 import { allocateGroupMemory, type GroupMemory, transactionLimits } from './runtime/group-memory.ts'
-import type { ControlNotice, ControlOptions, HostRequest, SetPositions, SetRecord } from './runtime/messages.ts'
+import type {
+  ControlNotice,
+  ControlOptions,
+  FailureKind,
+  HostRequest,
+  SetPositions,
+  SetRecord
+} from './runtime/messages.ts'
 import { threadArguments, threadFile } from './runtime/thread-file.ts'
 import { SetHistory } from './set-history.ts'
 import { RingSource } from './source.ts'
@@ -99,6 +106,7 @@ class ThreadedGroup extends EventEmitter<GroupEvents> implements BackupGroup {
   private positions: SetPositions = { forming: 0, formed: 0, secured: 0, applying: null, applied: 0 }
   private nextRequest = 0
   private holders = 0
+  private views = 0
   private state: GroupStatus['state'] = 'running'
   private suspension: Suspension | undefined
   private closing: Promise<void> | undefined
@@ -245,10 +253,22 @@ class ThreadedGroup extends EventEmitter<GroupEvents> implements BackupGroup {
   }
 
   status(): GroupStatus {
-    const { state, suspension, positions, memory, board } = this
+    const { suspension, positions, memory, board } = this
+    const isChanging = this.state === 'running' && (board.loadView() & 3) !== PHASE_RUN
+    const state = isChanging ? 'recovering' : this.state
     const lastApplied = this.history.lastApplied
     const volumes = this.options.volumes
-    return readStatus({ state, suspension, positions, memory, board, volumes, lastApplied, latencies: this.latencies })
+    return readStatus({
+      state,
+      suspension,
+      positions,
+      memory,
+      board,
+      volumes,
+      lastApplied,
+      latencies: this.latencies,
+      view: this.views + 1
+    })
   }
 
   close(options: { drain?: boolean; signal?: AbortSignal } = {}): Promise<void> {
@@ -312,6 +332,11 @@ class ThreadedGroup extends EventEmitter<GroupEvents> implements BackupGroup {
         this.emit('pressure', { step: 'close-early', state, reason, heldBytes, spooledBytes: 0 })
         break
       }
+      case 'view':
+        this.latencies.recordFailover(notice.tookMs)
+        this.views = notice.view
+        this.emit('warning', replacedWarning(notice.slots, notice.tookMs))
+        break
       case 'warning':
         this.emit('warning', TidemarkError.fromRecord(notice.error))
         break
@@ -369,6 +394,11 @@ class ThreadedGroup extends EventEmitter<GroupEvents> implements BackupGroup {
     this.requests.delete(request)
   }
 
+  /** For our own tests: makes a component fail. */
+  failComponent(slot: number, how: FailureKind): void {
+    this.post({ type: 'fail', slot, how })
+  }
+
   private post(request: HostRequest): void {
     this.worker.postMessage(request)
   }
@@ -391,6 +421,12 @@ class ThreadedGroup extends EventEmitter<GroupEvents> implements BackupGroup {
   private closedError(): TidemarkError {
     return new TidemarkError('TIDEMARK_CLOSED', `group '${this.options.name}' is closed`, { group: this.options.name })
   }
+}
+
+function replacedWarning(components: readonly number[], tookMs: number): TidemarkError {
+  const took = tookMs.toFixed(1)
+  const message = `components ${components.join(', ')} ended and were replaced: all is redundant again after ${took} ms`
+  return new TidemarkError('TIDEMARK_NOT_REDUNDANT', message, { components: [...components], redundantMs: tookMs })
 }
 
 function notYet(what: string): TidemarkError {

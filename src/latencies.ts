@@ -34,6 +34,10 @@ export class GroupLatencies {
     this.collect()
   }
 
+  recordFailover(tookMs: number): void {
+    this.record('failover', tookMs * 1000)
+  }
+
   read(): GroupStatus['latency'] {
     this.collect()
     const read = (name: LatencyName): GroupStatus['latency'][LatencyName] => {

@@ -23,8 +23,8 @@ export interface CheckedOptions {
 const MIB = 2 ** 20
 export const LARGEST_COMPONENTS = 64
 const SMALLEST_MEMORY = MIB
-/** Addresses within an arena are 32-bit. */
-const LARGEST_MEMORY = 2048 * MIB - MIB
+/** Addresses within an arena, with what is set aside for restoring, are 31 bits. */
+const LARGEST_MEMORY = 1024 * MIB
 const LARGEST_PERIOD_MS = 366 * 24 * 3600 * 1000
 const NAME = /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}$/
 

@@ -9,6 +9,8 @@ export interface ArenaLayout {
   readonly chunkShift: number
   readonly chunkBytes: number
   readonly chunks: number
+  /** Chunks behind those, for copies that are restored: packed anew, they may take more than they did. */
+  readonly spareChunks: number
 }
 
 const SMALLEST_CHUNK_SHIFT = 12
@@ -25,7 +27,8 @@ export function arenaLayout(memoryBytes: number, lanes: number): ArenaLayout {
 }
 
 export function arenaLayoutOf(memoryBytes: number, chunkShift: number): ArenaLayout {
-  return { chunkShift, chunkBytes: 2 ** chunkShift, chunks: Math.floor(memoryBytes / 2 ** chunkShift) }
+  const chunks = Math.floor(memoryBytes / 2 ** chunkShift)
+  return { chunkShift, chunkBytes: 2 ** chunkShift, chunks, spareChunks: Math.ceil(chunks / 2) + 64 }
 }
 
 /** Data bytes of the largest update that goes as one record: a quarter of a chunk, so that little of it is left unused. */
@@ -50,6 +53,6 @@ export class Arena {
   }
 
   static allocate(layout: ArenaLayout): SharedArrayBuffer {
-    return new SharedArrayBuffer(layout.chunkBytes * layout.chunks)
+    return new SharedArrayBuffer(layout.chunkBytes * (layout.chunks + layout.spareChunks))
   }
 }

@@ -31,13 +31,29 @@ const APPLY = 5
 const SHUTDOWN = 6
 const DOORBELL = 7
 const NEAR = 8
-const GROUP_LINES = 10
+const VIEW = 9
+const GROUP_LINES = 11
 
 const QUIET = 0
 const MANIFESTED = 1
 const DISCARDED = 2
 const PRESSURE = 3
 const MAIL = 4
+const VIEW_DONE = 5
+/** Of the view's line: slots whose component begins empty, as bits of 0..31 and 32..63. */
+const FRESH = 1
+
+/**
+ * Phases of a change of view; the word on the board is view * 4 + phase.
+ *   run      the view stands
+ *   stop     nobody takes, notes or acknowledges
+ *   rebuild  acknowledged positions are final: everyone keeps exactly what was acknowledged
+ *   restore  what was lost with a component is given to the one in its place
+ */
+export const PHASE_RUN = 0
+export const PHASE_STOP = 1
+export const PHASE_REBUILD = 2
+export const PHASE_RESTORE = 3
 
 /** Statistics of one component, float64 each. */
 export const STAT_HELD_UPDATES = 0
@@ -182,7 +198,32 @@ export class Board {
     Atomics.store(this.group, SHUTDOWN * LINE_INTS, value)
   }
 
+  loadView(): number {
+    return Atomics.load(this.group, VIEW * LINE_INTS)
+  }
+  storeView(word: number): void {
+    Atomics.store(this.group, VIEW * LINE_INTS, word)
+  }
+  /** Before the phase in which it is needed. */
+  storeFresh(slots: readonly number[]): void {
+    const bits: [number, number] = [0, 0]
+    for (const slot of slots) bits[slot < 32 ? 0 : 1] |= 1 << (slot & 31)
+    Atomics.store(this.group, VIEW * LINE_INTS + FRESH, bits[0])
+    Atomics.store(this.group, VIEW * LINE_INTS + FRESH + 1, bits[1])
+  }
+  isFresh(slot: number): boolean {
+    return (Atomics.load(this.group, VIEW * LINE_INTS + FRESH + (slot >>> 5)) & (1 << (slot & 31))) !== 0
+  }
+
   // What a component tells.
+
+  /** The word of the view of which it has done its part. */
+  loadViewDone(slot: number): number {
+    return Atomics.load(this.members, slot * LINE_INTS + VIEW_DONE)
+  }
+  storeViewDone(slot: number, word: number): void {
+    Atomics.store(this.members, slot * LINE_INTS + VIEW_DONE, word)
+  }
 
   loadQuiet(slot: number): number {
     return Atomics.load(this.members, slot * LINE_INTS + QUIET)
@@ -251,12 +292,18 @@ export class Board {
   storeMarked(set: number): void {
     Atomics.store(this.secondaries, 4, set)
   }
+  loadSecondaryViewDone(secondary: number): number {
+    return Atomics.load(this.secondaries, secondary * LINE_INTS + 5)
+  }
+  storeSecondaryViewDone(secondary: number, word: number): void {
+    Atomics.store(this.secondaries, secondary * LINE_INTS + 5, word)
+  }
   /** Bytes that reached the volumes for the set last applied; written before `applied`. */
   loadWritten(secondary: number): number {
-    return this.writtenBytes[secondary * (LINE_BYTES / 8) + 4] as number
+    return this.writtenBytes[secondary * (LINE_BYTES / 8) + 8] as number
   }
   storeWritten(secondary: number, bytes: number): void {
-    this.writtenBytes[secondary * (LINE_BYTES / 8) + 4] = bytes
+    this.writtenBytes[secondary * (LINE_BYTES / 8) + 8] = bytes
   }
 
   /** The control thread's doorbell: true for the one who has to ring, as nobody has since it was answered. */

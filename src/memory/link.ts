@@ -31,6 +31,8 @@ export const ENTRY_WANT = 3
 export const ENTRY_PART_BEGIN = 4
 /** To a secondary component: the part ends. */
 export const ENTRY_PART_END = 5
+/** A copy that takes the place of one which was lost with its holder; the value is its address. */
+export const ENTRY_RESTORE = 6
 
 /** Written in place of a sequence when the holder rejected the update (block 334). */
 export const REJECTED = -1
@@ -61,6 +63,16 @@ export class Link extends EntryRing {
     const answersAt = byteOffset + entryRingBytes(capacity)
     this.answers = new Int32Array(memory, answersAt, LINE_INTS)
     this.sequences = new Float64Array(memory, answersAt + LINE_BYTES, capacity)
+  }
+
+  /** By the sender, while everybody has stopped: the ring begins anew. */
+  restartSender(): void {
+    this.publish(0)
+  }
+  /** By the holder, while everybody has stopped. */
+  restartHolder(): void {
+    this.storeNoted(0)
+    this.storeHeld(0)
   }
 
   loadNoted(): number {

@@ -46,6 +46,12 @@ export class Parking {
     return outcome.async ? outcome.value : null
   }
 
+  /** Wakes whoever sleeps, whatever the word says: a thread that died while it woke another may have left it undone. */
+  rouse(): void {
+    Atomics.store(this.words, this.at, 0)
+    Atomics.notify(this.words, this.at)
+  }
+
   wake(): void {
     if (Atomics.load(this.words, this.at) === 0) return
     Atomics.store(this.words, this.at, 0)

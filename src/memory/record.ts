@@ -46,6 +46,11 @@ export const FLAG_MIRROR = 16
 /** Bits 8..15: slot + 1 of the first component beside the holder to which it sent the update; 0 for none. */
 export const MIRRORED_TO_SHIFT = 8
 export const MIRRORED_TO_MASK = 0xff << MIRRORED_TO_SHIFT
+/** Bits 16..23: slot + 1 of the component that took the update from its source; every copy has it. */
+export const TAKER_SHIFT = 16
+export const TAKER_MASK = 0xff << TAKER_SHIFT
+/** Not acknowledged when a view changed: it was dropped, though its chunk is still held. */
+export const FLAG_DROPPED = 32
 
 /** Bytes that a record of `length` data bytes takes, header and padding included. */
 export function recordBytesFor(length: number): number {

@@ -121,6 +121,12 @@ export class SourceMemory extends EntryRing {
     return Atomics.load(this.header, BEGINS + (set & SET_WINDOW_MASK) * 2) === set
   }
 
+  /** Forgets a beginning that was written and never acknowledged. */
+  clearSetBegin(set: number): void {
+    // Its place belongs to sets with the same low four bits: no other one matches.
+    Atomics.store(this.header, BEGINS + (set & SET_WINDOW_MASK) * 2, (set + 1) | 0)
+  }
+
   loadSetBegin(set: number): number {
     return Atomics.load(this.header, BEGINS + (set & SET_WINDOW_MASK) * 2 + 1)
   }

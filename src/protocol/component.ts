@@ -10,6 +10,7 @@ import {
 } from '../memory/board.ts'
 import type { Link } from '../memory/link.ts'
 import type { Parking } from '../memory/parking.ts'
+import { RECORD_SEQUENCE } from '../memory/record.ts'
 import { SOURCE_CLOSING } from '../memory/source-memory.ts'
 import { Acknowledger } from './acknowledge.ts'
 import { Credits } from './credits.ts'
@@ -17,11 +18,13 @@ import { HeldUpdates } from './held.ts'
 import { lanesPerPeer } from './lane.ts'
 import { OutLink } from './out-link.ts'
 import type { Places } from './places.ts'
+import { cutBack } from './rebuild.ts'
 import { InLink, Receiver } from './receive.ts'
+import { Restore } from './restore.ts'
 import { Sequencer } from './sequencer.ts'
 import { isAfter } from './set-identifier.ts'
 import type { Setting } from './setting.ts'
-import type { SourceIntake } from './source-intake.ts'
+import { SourceIntake } from './source-intake.ts'
 import { Taker } from './take.ts'
 import { Transfer } from './transfer.ts'
 
@@ -32,14 +35,21 @@ export interface ComponentParts {
   readonly taker: typeof Taker
   readonly held: typeof HeldUpdates
   readonly transfer: typeof Transfer
+  // Of a change of view (view-member.ts).
+  readonly restore: typeof Restore
+  readonly cutBack: typeof cutBack
+  readonly resume: typeof SourceIntake.resume
 }
 
-const PARTS: ComponentParts = {
+export const PARTS: ComponentParts = {
   outLink: OutLink,
   places: undefined,
   taker: Taker,
   held: HeldUpdates,
-  transfer: Transfer
+  transfer: Transfer,
+  restore: Restore,
+  cutBack,
+  resume: SourceIntake.resume
 }
 
 /**
@@ -66,7 +76,11 @@ export class BackupComponent {
   private discarded: number
   private pressure = 0
 
-  constructor(setting: Setting, parts: Partial<ComponentParts> = {}) {
+  /**
+   * @param setting  its `firstSet` is the first unsecured one
+   * @param inherit  fills in what is held already, when a view has changed
+   */
+  constructor(setting: Setting, parts: Partial<ComponentParts> = {}, inherit?: (held: HeldUpdates) => void) {
     const { outLink, places, taker, held, transfer } = { ...PARTS, ...parts }
     this.setting = setting
     this.arena = setting.arenas[setting.slot] as Arena
@@ -79,8 +93,9 @@ export class BackupComponent {
     this.links = peers
       .filter((slot) => slot !== setting.slot)
       .map((slot) => new InLink(slot, setting.incoming[slot] as Link, setting.mirrors - 1))
-    this.credits = new Credits(setting, this.outs, places)
     this.held = new held(setting.tables, setting.firstSet)
+    inherit?.(this.held)
+    this.credits = new Credits(setting, this.outs, places)
     const sequencer = new Sequencer(setting)
     this.taker = new taker(setting, this.outs, this.credits.own, this.credits.places, this.held, sequencer)
     this.receiver = new Receiver(setting, this.outs, this.credits.places, this.held, sequencer, this.credits)
@@ -101,6 +116,23 @@ export class BackupComponent {
     if (at >= 0) this.intakes.splice(at, 1)
     const waits = this.queue.indexOf(intake)
     if (waits >= 0) this.queue.splice(waits, 1)
+  }
+
+  /** One turn while copies are restored: nothing is taken, acknowledged, closed or transferred. */
+  restoreStep(restore: Restore): number {
+    let work = 0
+    for (const link of this.links) work += this.receiver.receiveFrom(link)
+    for (const out of this.outs) if (out.slot !== this.setting.slot) work += out.receiveAnswers(this.arena)
+    work += restore.send()
+    for (const out of this.outs) if (out.slot !== this.setting.slot) work += out.flushOverflow()
+    for (const out of this.outs) if (out.slot !== this.setting.slot) out.publish()
+    return work
+  }
+
+  /** Everything is restored: what is held is brought into order, usual credits are given again. */
+  endRestore(): void {
+    this.credits.places.closeAllRestored((this.setting.firstSet - 1) | 0)
+    this.held.sort((address) => this.arena.floats[(address >>> 3) + RECORD_SEQUENCE] as number)
   }
 
   /** One turn. Returns how much was done; 0 when there was nothing. */

@@ -1,10 +1,12 @@
 import type { Board } from '../memory/board.ts'
 import type { SetTables } from '../memory/set-tables.ts'
 import { SET_WINDOW, SET_WINDOW_MASK } from '../memory/source-memory.ts'
-import { acknowledgedTo, type CountedSource, sumManifests } from './conservation.ts'
+import { acknowledgedTo, type CountedSource, type ManifestSum, sumManifests } from './conservation.ts'
+import type { FinalPositions } from './rebuild.ts'
 import { balanced, type ResponsibilityPolicy, roundRobin } from './responsibility.ts'
 import { expandSet, isAfter } from './set-identifier.ts'
 import { assert, ProtocolError } from './setting.ts'
+import { ViewChanges } from './view-changes.ts'
 
 /** Why a set was closed. */
 export type CloseReason = 'period' | 'asked' | 'memory' | 'end'
@@ -37,6 +39,10 @@ export interface CoordinatorSetting {
   raiseCeiling(set: number): void
   /** A set has become formed, secured or applied. */
   onSet(progress: SetProgress): void
+  /** Acknowledged positions are final: components that rebuild ask for them. */
+  publishFinal(positions: FinalPositions): void
+  /** A view stands again. */
+  onView(view: number): void
 }
 
 /** Sets whose identifiers are made durable at once, so that this is done rarely. */
@@ -66,6 +72,7 @@ export class Coordinator {
   private turn = 0
   private periodBegan: number
   private lastConsistencyTime: number
+  private readonly views: ViewChanges
   private closeAsked: { label: string | undefined; reason: CloseReason } | undefined
 
   constructor(setting: CoordinatorSetting, nowMs: number) {
@@ -79,6 +86,16 @@ export class Coordinator {
     this.periodBegan = nowMs
     this.lastConsistencyTime = 0
     const { board } = setting
+    this.views = new ViewChanges({
+      board,
+      members: setting.members,
+      secondaries: setting.secondaries,
+      sources: this.sources,
+      publishFinal: (positions) => setting.publishFinal(positions),
+      onRestored: () => this.checkAllConserved(),
+      onView: (view) => setting.onView(view),
+      wakeAll: () => this.wakeAll()
+    })
     this.raiseCeilingFor(this.forming)
     roundRobin(this.table(this.forming), this.slots, 0)
     const before = this.secured | 0
@@ -138,12 +155,27 @@ export class Coordinator {
    */
   step(nowMs: number, wallMs: number): number {
     this.lastConsistencyTime = Math.max(this.lastConsistencyTime, wallMs)
-    while (this.formAndSecure() || this.apply() || this.closeIfDue(nowMs)) {
+    this.views.step()
+    while (this.apply() || (this.views.stands && (this.formAndSecure() || this.closeIfDue(nowMs)))) {
       // Each of them may have made another one possible.
     }
     const dueInMs = this.periodBegan + this.setting.periodMs - nowMs
     // The period is over and the set could not be closed: what it waits for rings.
     return dueInMs > 0 ? dueInMs : this.setting.periodMs
+  }
+
+  /** A component's thread has ended: nothing that it does can come any more. */
+  failed(slot: number): void {
+    this.views.failed(slot)
+  }
+  /** A component that holds nothing is in its place, and looks at the board. */
+  replaced(slot: number): void {
+    this.views.replaced(slot)
+  }
+
+  /** Everything acknowledged and unsecured is held by responsible components again; or else it is lost. */
+  private checkAllConserved(): void {
+    for (let set = this.secured + 1; set <= this.forming; set++) this.checkConservation(set)
   }
 
   /** Wakes everyone who may have something to do because a word of the board has changed. */
@@ -278,16 +310,18 @@ export class Coordinator {
     for (let slot = 0; slot < members; slot++) {
       if (isAfter(progress.set | 0, board.loadManifested(slot))) return false
     }
-    this.checkConservation(progress)
+    const held = this.checkConservation(progress.set)
+    progress.updates = held.updates
+    progress.bytes = held.bytes
     progress.state = 'formed'
     this.setting.onSet(progress)
     return true
   }
 
-  private checkConservation(progress: SetProgress): void {
-    const low = progress.set | 0
-    const held = sumManifests(this.setting.tables, low, this.table(progress.set), this.loads)
-    assert(held.misplaced < 0, `volume ${held.misplaced} has a second responsible component in set ${progress.set}`)
+  private checkConservation(set: number): ManifestSum {
+    const low = set | 0
+    const held = sumManifests(this.setting.tables, low, this.table(set), this.loads)
+    assert(held.misplaced < 0, `volume ${held.misplaced} has a second responsible component in set ${set}`)
     let updates = 0
     let names = 0
     for (const source of this.sources) {
@@ -297,12 +331,11 @@ export class Coordinator {
     }
     if (updates !== held.updates || names !== held.names) {
       throw new ProtocolError(
-        `set ${progress.set} is not conserved: ${updates} updates acknowledged, ${held.updates} held` +
+        `set ${set} is not conserved: ${updates} updates acknowledged, ${held.updates} held` +
           (updates === held.updates ? ', not the same ones' : '')
       )
     }
-    progress.updates = held.updates
-    progress.bytes = held.bytes
+    return held
   }
 
   /** One set after the other: the next one is released when the one before is journaled everywhere. */

@@ -4,6 +4,7 @@ import {
   chunkOf,
   LANE_ONWARD,
   LANE_REQUEST,
+  LANE_RESTORE,
   Lane,
   type LaneNotices,
   laneIndex,
@@ -70,13 +71,16 @@ export class Credits implements Granter, LaneNotices {
 
   /** A peer has granted us a chunk of its arena. */
   granted(peer: number, value: number): void {
-    const lane = (this.outs[peer] as OutLink).lanes[laneKindOf(value)] as Lane
-    lane.granted(chunkOf(value))
+    ;(this.outs[peer] as OutLink).lane(laneKindOf(value)).granted(chunkOf(value))
   }
 
   /** A peer writes no more into a chunk of ours; nor do we into those that belong to it. */
   closed(peer: number, value: number): void {
     const chunk = chunkOf(value)
+    if (laneKindOf(value) >= LANE_RESTORE) {
+      this.places.closeRestored(chunk, this.secured)
+      return
+    }
     assert(chunk < this.onward.length, `component ${peer} closed a chunk that does not exist`)
     for (const { out, chunk: far } of this.onward[chunk] as readonly Onward[]) {
       ;(out.lanes[LANE_ONWARD] as Lane).close(far)
@@ -86,6 +90,12 @@ export class Credits implements Granter, LaneNotices {
   }
 
   wanted(peer: number, value: number): void {
+    const kind = laneKindOf(value)
+    if (kind >= LANE_RESTORE) {
+      const chunk = this.places.grantRestore(kind - LANE_RESTORE)
+      ;(this.outs[peer] as OutLink).notice(entry(ENTRY_GRANT, laneValue(kind, chunk)))
+      return
+    }
     this.places.want(laneIndex(peer, laneKindOf(value), this.setting.slot, this.kinds), chunkOf(value))
   }
 

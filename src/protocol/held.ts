@@ -30,6 +30,14 @@ export class AddressList {
     return (this.blocks[index >>> 12] as Int32Array)[index & (BLOCK - 1)] as number
   }
 
+  /** Orders the addresses by what `keyOf` says of them. */
+  sortBy(keyOf: (address: number) => number): void {
+    const all = Array.from({ length: this.length }, (_, n) => this.at(n))
+    all.sort((a, b) => keyOf(a) - keyOf(b))
+    this.clear()
+    for (const address of all) this.push(address)
+  }
+
   clear(): void {
     for (const block of this.blocks) this.pool.push(block)
     this.blocks.length = 0
@@ -93,6 +101,11 @@ export class HeldUpdates {
   /** The addresses of the set's updates, in sequence order for each volume. */
   listOf(set: number): AddressList {
     return this.lists[set & SET_WINDOW_MASK] as AddressList
+  }
+
+  /** After updates were gathered in any order: by their sequences again. */
+  sort(sequenceAt: (address: number) => number): void {
+    for (const list of this.lists) if (list.length > 1) list.sortBy(sequenceAt)
   }
 
   /** Forgets a secured set; its table is for the set that comes a window later (R13). */

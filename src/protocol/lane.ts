@@ -16,6 +16,9 @@ export const LANE_REQUEST = 0
 export const LANE_MIRROR = 1
 export const LANE_ONWARD = 2
 
+/** Kinds from here on: copies that are restored into lane (kind - LANE_RESTORE) of a holder that begins empty. */
+export const LANE_RESTORE = 3
+
 export function lanesPerPeer(mirrors: number): number {
   return mirrors === 1 ? 1 : 3
 }
@@ -35,7 +38,7 @@ export function peerOfLane(lane: number, ownSlot: number, kinds: number): number
   return index < ownSlot ? index : index + 1
 }
 
-const CHUNK_BITS = 24
+const CHUNK_BITS = 20
 const CHUNK_MASK = (1 << CHUNK_BITS) - 1
 /** The value of a grant, close or want entry: a chunk, or the low bits of a number of grants, and the kind of lane. */
 export function laneValue(kind: number, chunk: number): number {

@@ -1,8 +1,8 @@
 import type { Arena } from '../memory/arena.ts'
-import { ENTRY_UPDATE, entry, type Link, REJECTED } from '../memory/link.ts'
+import { ENTRY_RESTORE, ENTRY_UPDATE, entry, type Link, REJECTED } from '../memory/link.ts'
 import type { Parking } from '../memory/parking.ts'
 import { RECORD_SEQUENCE } from '../memory/record.ts'
-import { Lane, type LaneNotices } from './lane.ts'
+import { LANE_RESTORE, Lane, type LaneNotices } from './lane.ts'
 import { ProtocolError } from './setting.ts'
 
 const NO_RECORD = -1
@@ -12,6 +12,8 @@ export class OutLink implements LaneNotices {
   readonly slot: number
   readonly arena: Arena
   readonly lanes: readonly Lane[]
+  /** Lanes into which copies are restored, by kind. */
+  private readonly restoreLanes = new Map<number, Lane>()
   /** Entries below it were noted by the holder, and their sequences are known here. */
   noted = 0
   /** Entries below it are held also where the holder passed them on. */
@@ -61,6 +63,22 @@ export class OutLink implements LaneNotices {
   /** A copy for a mirror, which gets no sequence back. Never refused: what it needs beyond the ring waits here. */
   sendCopy(address: number): number {
     return this.put(entry(ENTRY_UPDATE, address >>> 3))
+  }
+
+  /** A copy that takes the place of one that was lost. */
+  sendRestored(address: number): number {
+    return this.put(entry(ENTRY_RESTORE, address >>> 3))
+  }
+
+  /** The lane of that kind; those for restored copies are made when they are needed. */
+  lane(kind: number): Lane {
+    const usual = this.lanes[kind]
+    if (kind < LANE_RESTORE && usual !== undefined) return usual
+    const known = this.restoreLanes.get(kind)
+    if (known !== undefined) return known
+    const made = new Lane(kind, this.arena.layout.chunkShift, this)
+    this.restoreLanes.set(kind, made)
+    return made
   }
 
   notice(word: number): void {

@@ -29,6 +29,8 @@ export class Places {
   private readonly layout: ArenaLayout
   private readonly granter: Granter
   private readonly free: number[]
+  /** Free chunks that only restored copies go into. */
+  private readonly spare: number[]
   private readonly table: ChunkTable
   private readonly outstanding: Int32Array
   /** By lane: chunks granted so far, and up to which number of them its sender asked for. */
@@ -43,7 +45,9 @@ export class Places {
     this.layout = layout
     this.granter = granter
     // The lowest chunks on top: memory that was used before is used again.
-    this.free = Array.from({ length: layout.chunks }, (_, n) => layout.chunks - 1 - n)
+    const isFree = (chunk: number): boolean => table.stateOf(chunk) === CHUNK_FREE
+    this.free = Array.from({ length: layout.chunks }, (_, n) => layout.chunks - 1 - n).filter(isFree)
+    this.spare = Array.from({ length: layout.spareChunks }, (_, n) => layout.chunks + n).filter(isFree)
     this.table = table
     this.outstanding = new Int32Array(lanes)
     this.grantedSoFar = new Float64Array(lanes)
@@ -97,9 +101,30 @@ export class Places {
     this.enqueueIfBelow(lane)
   }
 
+  /** A chunk for copies of that lane which are restored, from those set aside for it first. Never refused. */
+  grantRestore(lane: number): number {
+    const chunk = this.spare.shift() ?? this.free.pop()
+    assert(chunk !== undefined, 'an arena has no room for what its predecessor held')
+    this.table.grant(chunk, lane)
+    return chunk
+  }
+
+  /** It belongs to no lane's usual chunks. */
+  closeRestored(chunk: number, secured: number): void {
+    this.table.storeState(chunk, CHUNK_CLOSED)
+    this.freeIfSecured(chunk, secured)
+  }
+
+  /** When nothing is restored any more. */
+  closeAllRestored(secured: number): void {
+    for (let chunk = 0; chunk < this.table.chunks; chunk++) {
+      if (this.table.stateOf(chunk) === CHUNK_GRANTED) this.closeRestored(chunk, secured)
+    }
+  }
+
   /** Frees what holds nothing but updates of secured sets (R13). */
   discard(secured: number): void {
-    for (let chunk = 0; chunk < this.layout.chunks; chunk++) {
+    for (let chunk = 0; chunk < this.table.chunks; chunk++) {
       if (this.table.stateOf(chunk) === CHUNK_CLOSED) this.freeIfSecured(chunk, secured)
     }
   }
@@ -158,7 +183,8 @@ export class Places {
 
   /** Whoever had updates in the chunk has discarded them. The simulator looks whether it may. */
   protected giveBack(chunk: number): void {
-    this.free.push(chunk)
+    if (chunk < this.layout.chunks) this.free.push(chunk)
+    else this.spare.push(chunk)
   }
 
   private enqueueIfBelow(lane: number): void {

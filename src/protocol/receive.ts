@@ -3,6 +3,7 @@ import { copyOnce } from '../memory/copy.ts'
 import {
   ENTRY_CLOSE,
   ENTRY_GRANT,
+  ENTRY_RESTORE,
   ENTRY_UPDATE,
   ENTRY_WANT,
   entryKind,
@@ -26,6 +27,7 @@ import type { Credits } from './credits.ts'
 import type { HeldUpdates } from './held.ts'
 import type { OutLink } from './out-link.ts'
 import type { Places } from './places.ts'
+import { noteIfResponsible } from './rebuild.ts'
 import type { Sequencer } from './sequencer.ts'
 import { assert, type Setting } from './setting.ts'
 
@@ -170,7 +172,17 @@ export class Receiver {
     if (kind === ENTRY_GRANT) this.credits.granted(link.slot, value)
     else if (kind === ENTRY_CLOSE) this.credits.closed(link.slot, value)
     else if (kind === ENTRY_WANT) this.credits.wanted(link.slot, value)
+    else if (kind === ENTRY_RESTORE) this.acceptRestored(value * 8)
     else assert(false, `entry of unknown kind from component ${link.slot}`)
+  }
+
+  /** A copy that our predecessor held, with the sequence that it had. */
+  private acceptRestored(address: number): void {
+    const set = this.arena.ints[(address >>> 2) + RECORD_SET] as number
+    const bytes = this.arena.ints[(address >>> 2) + RECORD_BYTES] as number
+    this.places.note(address, bytes, set)
+    this.held.hold(set, bytes)
+    noteIfResponsible(this.setting, this.held, this.arena, address)
   }
 
   /** Tells the sender how far everything is noted here, and held by those to whom we passed it on. */

@@ -1,5 +1,5 @@
 import type { Arena } from '../memory/arena.ts'
-import type { Board } from '../memory/board.ts'
+import { type Board, PHASE_REBUILD, PHASE_RUN, PHASE_STOP } from '../memory/board.ts'
 import { ENTRY_PART_BEGIN, ENTRY_PART_END, ENTRY_UPDATE, entryKind, entryValue, type Link } from '../memory/link.ts'
 import { expandSet, isAfter } from './set-identifier.ts'
 import type { SetStore } from './set-store.ts'
@@ -30,7 +30,11 @@ export class SetReceiver {
   private readonly read: Int32Array
   private readonly ended: Uint8Array
   private parts = 0
-  private receiving = false
+  /** The set whose parts are being received; 0 between sets. */
+  private receiving = 0
+  /** By slot: its part is of a set that is journaled already. */
+  private readonly repeated: Uint8Array
+  private view: number
   /** Sets (whole numbers) up to which this component has got. */
   private journaled: number
   private applied: number
@@ -45,21 +49,44 @@ export class SetReceiver {
     this.store = store
     this.read = new Int32Array(setting.links.length)
     this.ended = new Uint8Array(setting.links.length)
+    this.repeated = new Uint8Array(setting.links.length)
     this.journaled = setting.lastSet
     this.applied = setting.lastSet
     this.committed = setting.lastSet
     this.announced = setting.lastSet
     this.marked = setting.lastSet
+    this.view = setting.board.loadView()
   }
 
   /** One turn of the duty cycle. Returns how much was done. */
   step(): number {
-    let work = 0
-    for (let slot = 0; slot < this.setting.links.length; slot++) work += this.receiveFrom(slot)
-    work += this.finishPart()
+    let work = this.followView()
+    if ((this.view & 3) === PHASE_RUN) {
+      for (let slot = 0; slot < this.setting.links.length; slot++) work += this.receiveFrom(slot)
+      work += this.finishPart()
+    }
     if (this.setting.index === 0) work += this.keepCommon()
     work += this.apply()
     return work
+  }
+
+  /** While a view changes nothing is received; parts that were not finished are dropped and sent again. */
+  private followView(): number {
+    const { board, index, links, surroundings } = this.setting
+    const word = board.loadView()
+    if (word === this.view) return 0
+    this.view = word
+    if ((word & 3) === PHASE_STOP) {
+      this.parts = 0
+      this.ended.fill(0)
+      this.receiving = 0
+    } else if ((word & 3) === PHASE_REBUILD) {
+      this.read.fill(0)
+      for (const link of links) link.restartHolder()
+    }
+    board.storeSecondaryViewDone(index, word)
+    surroundings.ring()
+    return 1
   }
 
   private receiveFrom(slot: number): number {
@@ -73,12 +100,13 @@ export class SetReceiver {
       const word = link.entries[at & link.mask] as number
       switch (entryKind(word)) {
         case ENTRY_UPDATE:
-          this.store.append(arena, entryValue(word) * 8)
+          if (this.repeated[slot] === 0) this.store.append(arena, entryValue(word) * 8)
           break
         case ENTRY_PART_BEGIN:
-          this.beginPart(entryValue(word))
+          this.beginPart(slot, entryValue(word))
           break
         case ENTRY_PART_END:
+          if (this.repeated[slot] === 1) break
           this.ended[slot] = 1
           this.parts++
           break
@@ -94,12 +122,13 @@ export class SetReceiver {
     return (at - before) | 0
   }
 
-  private beginPart(low: number): void {
-    const set = expandSet(this.setting.board.loadTransfer(), this.journaled)
-    assert((set & 0xfffffff) === low, `a part of another set than ${set} was sent`)
-    assert(set > this.journaled, `set ${set} was sent again`)
-    if (this.receiving) return
-    this.receiving = true
+  private beginPart(slot: number, low: number): void {
+    const set = this.journaled + (((low - (this.journaled & 0xfffffff)) << 4) >> 4)
+    // Journaled here before a view changed: it is sent again by those who could not know, and passed over.
+    this.repeated[slot] = set <= this.journaled ? 1 : 0
+    if (this.repeated[slot] === 1 || this.receiving === set) return
+    assert(this.receiving === 0, `a part of set ${set} was sent while set ${this.receiving} is received`)
+    this.receiving = set
     this.store.begin(set)
   }
 
@@ -107,11 +136,14 @@ export class SetReceiver {
   private finishPart(): number {
     if (this.parts < this.setting.links.length) return 0
     const { board, index, surroundings } = this.setting
+    this.store.gather()
+    // A component may have died, and its memory been given to another, while we read: then it is sent again.
+    if (board.loadView() !== this.view) return 0
     this.store.sync()
-    this.journaled = expandSet(board.loadTransfer(), this.journaled)
+    this.journaled = this.receiving
     this.parts = 0
     this.ended.fill(0)
-    this.receiving = false
+    this.receiving = 0
     board.storeJournaled(index, this.journaled | 0)
     surroundings.ring()
     return 1

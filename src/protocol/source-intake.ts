@@ -1,4 +1,4 @@
-import type { SourceMemory } from '../memory/source-memory.ts'
+import { SET_WINDOW, type SourceMemory } from '../memory/source-memory.ts'
 
 /**
  * The component's side of one attached source: what it has taken and not yet acknowledged, and where the copies are awaited.
@@ -43,6 +43,32 @@ export class SourceIntake {
     this.ownCopies = new Int32Array(memory.capacity)
     this.awaitedSlots = new Uint8Array(memory.capacity * mirrors).fill(NOBODY)
     this.awaitedOrdinals = new Int32Array(memory.capacity * mirrors)
+  }
+
+  /**
+   * Goes on with a source at its acknowledged position, after an earlier component or view.
+   * @param forming  low bits of the forming set
+   */
+  static resume(
+    id: number,
+    memory: SourceMemory,
+    mirrors: number,
+    acknowledged: number,
+    forming: number
+  ): SourceIntake {
+    const intake = new SourceIntake(id, memory, mirrors, acknowledged)
+    for (let n = 0; n < SET_WINDOW; n++) {
+      const set = (forming - n) | 0
+      if (!memory.hasSetBegin(set)) continue
+      if (((memory.loadSetBegin(set) - acknowledged) | 0) < 0) {
+        intake.lastSet = set
+        intake.begun = true
+        break
+      }
+      // Written by one that ended before it acknowledged anything in that set: the update may come in another set now.
+      memory.clearSetBegin(set)
+    }
+    return intake
   }
 
   /** The responsible component `slot` was sent this update as entry `linkOrdinal`; nobody else is awaited. */

@@ -10,7 +10,8 @@ import {
   RECORD_SEQUENCE,
   RECORD_SET,
   RECORD_SOURCE,
-  RECORD_VOLUME
+  RECORD_VOLUME,
+  TAKER_SHIFT
 } from '../memory/record.ts'
 import { SET_WINDOW_MASK } from '../memory/source-memory.ts'
 import type { HeldUpdates } from './held.ts'
@@ -43,6 +44,7 @@ export class Taker {
   private readonly sequencer: Sequencer
   private readonly arena: Arena
   private readonly mirrorLane: number
+  private readonly takerBits: number
   /** Mirrors of the updates that are taken and sequenced here, for the current batch. */
   private mirrorSlots: readonly number[]
   private readonly mirrorChoices: readonly (readonly number[])[]
@@ -68,6 +70,7 @@ export class Taker {
     this.sequencer = sequencer
     this.arena = setting.arenas[setting.slot] as Arena
     this.mirrorLane = mirrorLane(setting.mirrors)
+    this.takerBits = (setting.slot + 1) << TAKER_SHIFT
     this.set = setting.firstSet
     const { slot, members, mirrors } = setting
     this.mirrorChoices = Array.from({ length: members - 1 }, (_, n) =>
@@ -161,7 +164,7 @@ export class Taker {
     const i = ownAt >>> 2
     const volume = ints[i + RECORD_VOLUME] as number
     const sequence = this.sequencer.give(this.held.table(this.set), volume)
-    const flags = (ints[i + RECORD_FLAGS] as number) | ((first.slot + 1) << MIRRORED_TO_SHIFT)
+    const flags = (ints[i + RECORD_FLAGS] as number) | ((first.slot + 1) << MIRRORED_TO_SHIFT) | this.takerBits
     ints[i + RECORD_FLAGS] = flags
     ints[i + RECORD_SOURCE] = intake.id
     ints[i + RECORD_SET] = this.set
@@ -217,7 +220,8 @@ export class Taker {
   private tagCopy(arena: Arena, address: number, source: number, mirroredTo: number, stamp: number): void {
     const i = address >>> 2
     const { ints } = arena
-    ints[i + RECORD_FLAGS] = (ints[i + RECORD_FLAGS] as number) | ((mirroredTo + 1) << MIRRORED_TO_SHIFT)
+    ints[i + RECORD_FLAGS] =
+      (ints[i + RECORD_FLAGS] as number) | ((mirroredTo + 1) << MIRRORED_TO_SHIFT) | this.takerBits
     ints[i + RECORD_SOURCE] = source
     ints[i + RECORD_SET] = this.set
     arena.floats[(address >>> 3) + RECORD_SEQUENCE] = stamp

@@ -84,7 +84,8 @@ export class Transfer {
       this.next++
       sent++
     }
-    if (this.next === list.length && this.roomForAll()) {
+    // A set that was secured meanwhile (its parts had been journaled before a view changed) has no list any more.
+    if (this.next >= list.length && this.roomForAll()) {
       this.toAll(entry(ENTRY_PART_END, this.set & 0xfffffff))
       this.sending = false
       sent++

@@ -1,12 +1,13 @@
-import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
+import { type MessagePort, receiveMessageOnPort, threadId } from 'node:worker_threads'
 import { Board } from '../memory/board.ts'
 import { ChunkTable } from '../memory/chunk-table.ts'
 import { clockMicroseconds } from '../memory/clock.ts'
 import type { Parking } from '../memory/parking.ts'
 import { SetTables } from '../memory/set-tables.ts'
 import { SOURCE_CLOSED, SourceMemory } from '../memory/source-memory.ts'
-import { BackupComponent } from '../protocol/component.ts'
-import { SourceIntake } from '../protocol/source-intake.ts'
+import type { FinalPositions } from '../protocol/rebuild.ts'
+import type { Setting } from '../protocol/setting.ts'
+import { ViewMember } from '../protocol/view-member.ts'
 import { type Agent, runDutyCycle, untilItEnds } from './duty-cycle.ts'
 import { openArenas, openLink } from './group-memory.ts'
 import type { ComponentMail, ComponentTask, ThreadNotice, ThreadOutcome } from './messages.ts'
@@ -15,7 +16,8 @@ import type { ComponentMail, ComponentTask, ThreadNotice, ThreadOutcome } from '
 class ComponentAgent implements Agent {
   private readonly task: ComponentTask
   private readonly board: Board
-  private readonly component: BackupComponent
+  private readonly member: ViewMember
+  private final: FinalPositions = new Map()
   private mailSeen = 0
 
   constructor(task: ComponentTask, board: Board) {
@@ -23,7 +25,7 @@ class ComponentAgent implements Agent {
     this.task = task
     this.board = board
     const column = memory.links.map((row) => openLink(memory, row[slot] as SharedArrayBuffer))
-    this.component = new BackupComponent({
+    const setting: Setting = {
       slot,
       members: memory.shape.components,
       mirrors: protocol.mirrors,
@@ -43,7 +45,9 @@ class ComponentAgent implements Agent {
         clock: clockMicroseconds,
         ring: () => this.ring()
       }
-    })
+    }
+    const sources = task.sources.map(({ id, buffer, layout }) => ({ id, memory: new SourceMemory(buffer, layout) }))
+    this.member = new ViewMember(setting, {}, () => this.finalPositions(), task.fresh, sources)
   }
 
   get isOver(): boolean {
@@ -51,21 +55,13 @@ class ComponentAgent implements Agent {
   }
 
   step(): number {
-    return this.component.step()
+    return this.member.step()
   }
 
   attend(): number {
-    const mail = this.board.loadMail(this.task.slot)
-    let work = 0
-    if (mail !== this.mailSeen) {
-      this.mailSeen = mail
-      for (let got = receiveMessageOnPort(this.task.port); got; got = receiveMessageOnPort(this.task.port)) {
-        this.receive(got.message as ComponentMail)
-        work++
-      }
-    }
-    for (const intake of this.component.finishedSources()) {
-      this.component.detach(intake)
+    let work = this.takeMail()
+    for (const intake of this.member.component.finishedSources()) {
+      this.member.detach(intake)
       intake.memory.storeState(SOURCE_CLOSED)
       intake.memory.parking.wake()
       this.tell({ type: 'source-finished', id: intake.id })
@@ -74,10 +70,39 @@ class ComponentAgent implements Agent {
     return work
   }
 
+  private takeMail(): number {
+    const mail = this.board.loadMail(this.task.slot)
+    if (mail === this.mailSeen) return 0
+    this.mailSeen = mail
+    let taken = 0
+    for (let got = receiveMessageOnPort(this.task.port); got; got = receiveMessageOnPort(this.task.port)) {
+      this.receive(got.message as ComponentMail)
+      taken++
+    }
+    return taken
+  }
+
   private receive(mail: ComponentMail): void {
-    const { id, buffer, layout } = mail.source
-    const memory = new SourceMemory(buffer, layout)
-    this.component.attach(new SourceIntake(id, memory, this.task.protocol.mirrors, memory.loadReleased()))
+    switch (mail.type) {
+      case 'attach': {
+        const { id, buffer, layout } = mail.source
+        const memory = new SourceMemory(buffer, layout)
+        this.member.attach({ id, memory }, memory.loadReleased())
+        break
+      }
+      case 'final':
+        this.final = mail.positions
+        break
+      case 'fail':
+        if (mail.how === 'exit') process.exit(1)
+        throw new Error('asked to fail')
+    }
+  }
+
+  /** They were put into the mailbox before the board said that everyone rebuilds. */
+  private finalPositions(): FinalPositions {
+    this.takeMail()
+    return this.final
   }
 
   private ring(): void {
@@ -100,7 +125,7 @@ function backUp(task: ComponentTask): void {
   const port: MessagePort = task.port
   port.unref()
   const agent = new ComponentAgent(task, board)
-  const running: ThreadNotice = { type: 'running' }
+  const running: ThreadNotice = { type: 'running', threadId }
   port.postMessage(running)
   runDutyCycle(agent, board.parking[task.slot] as Parking)
   port.close()

@@ -8,6 +8,7 @@ import {
   SourceMemory
 } from '../memory/source-memory.ts'
 import { Coordinator, type SetProgress } from '../protocol/coordinator.ts'
+import { ProtocolError } from '../protocol/setting.ts'
 import { openDirectory, type SecondaryDirectory } from '../secondary/directory.ts'
 import { openTables } from './group-memory.ts'
 import type {
@@ -15,6 +16,7 @@ import type {
   ComponentTask,
   ControlNotice,
   ControlOptions,
+  FailureKind,
   HostRequest,
   SecondaryTask,
   SetPositions,
@@ -27,7 +29,7 @@ import { type HostedThread, ThreadPool } from './thread-pool.ts'
 interface AttachedSource {
   readonly id: number
   readonly memory: SourceMemory
-  readonly slot: number
+  readonly facts: SourceFacts
   closed: boolean
   /** Once closed: the forming set at that time; it is counted in sets up to it. */
   closedIn: number
@@ -58,6 +60,12 @@ export class Control {
   private abandoned = false
   private ending = false
   private rejected = 0
+  private secondaryOf = new Uint8Array(0)
+  private readonly replacing = new Set<HostedThread>()
+  /** Slots whose component has been replaced in the change of view that goes on, and when that began. */
+  private readonly changing = new Set<number>()
+  private changeBegan: number | undefined
+  private readonly overwrite = new Set<number>()
   private onProgress: (() => void) | undefined
 
   constructor(options: ControlOptions, tell: (notice: ControlNotice) => void) {
@@ -77,7 +85,9 @@ export class Control {
         secondaries,
         firstSet: (this.directory?.lastSet ?? 0) + 1,
         raiseCeiling: (set) => this.directory?.raiseCeiling(set),
-        onSet: (progress) => this.onSet(progress)
+        onSet: (progress) => this.onSet(progress),
+        publishFinal: (positions) => this.mailAll({ type: 'final', positions }),
+        onView: (view) => this.onView(view)
       },
       performance.now()
     )
@@ -113,6 +123,9 @@ export class Control {
         this.coordinator.applyHeld = false
         this.step()
         break
+      case 'fail':
+        this.fail(request.slot, request.how)
+        break
       case 'close':
         // Asked a second time, it waits no longer for what was taken to be applied.
         if (!request.drain) this.abandoned = true
@@ -126,7 +139,7 @@ export class Control {
   }
 
   private startThreads(): void {
-    const { memory, protocol } = this.options
+    const { memory } = this.options
     const { components, secondaries, volumes } = memory.shape
     const onNotice = (notice: ThreadNotice): void => this.onNotice(notice)
     const lastSet = this.coordinator.formingSet - 1
@@ -138,16 +151,84 @@ export class Control {
       this.secondaryThreads.push(thread)
       this.watch(thread, `secondary component ${index}`)
     }
-    for (let slot = 0; slot < components; slot++) {
-      const firstSet = this.coordinator.formingSet | 0
-      const task = { slot, memory, protocol, secondaryOf, firstSet }
-      const thread = this.components.start<ComponentTask>(task, onNotice)
-      this.threads.push(thread)
-      this.watch(thread, `component ${slot}`)
-    }
+    this.secondaryOf = secondaryOf
+    for (let slot = 0; slot < components; slot++) this.startComponent(slot, false)
   }
 
-  /** Until components can be replaced, the end of one suspends the group: nothing is acknowledged that could be lost. */
+  private startComponent(slot: number, fresh: boolean): HostedThread {
+    const { memory, protocol } = this.options
+    const { secondaryOf } = this
+    const firstSet = (this.coordinator.securedSet + 1) | 0
+    const sources = [...this.sources.values()].filter((source) => !source.closed && source.facts.slot === slot)
+    const task = { slot, memory, protocol, secondaryOf, firstSet, fresh, sources: sources.map(({ facts }) => facts) }
+    const thread = this.components.start<ComponentTask>(task, (notice) => this.onNotice(notice))
+    this.threads[slot] = thread
+    thread.ended.then(
+      () => this.replace(slot, thread),
+      () => this.replace(slot, thread)
+    )
+    thread.exited.then(() => this.replace(slot, thread))
+    return thread
+  }
+
+  /**
+   * A component's task or thread has ended. It is out when its thread has exited, not before; then a warm thread takes its
+   * place, and the view changes.
+   */
+  private async replace(slot: number, thread: HostedThread): Promise<void> {
+    if (this.ending || this.threads[slot] !== thread || this.replacing.has(thread)) return
+    this.replacing.add(thread)
+    const endedAt = performance.now()
+    thread.terminate()
+    await thread.exited
+    if (this.ending) return
+    if (this.changeBegan === undefined) this.changeBegan = endedAt
+    this.changing.add(slot)
+    this.coordinator.failed(slot)
+    this.rouseAll()
+    if (this.overwrite.delete(slot)) new Uint8Array(this.options.memory.arenas[slot] as SharedArrayBuffer).fill(0xdd)
+    const next = this.startComponent(slot, true)
+    await next.running.then(
+      () => {
+        this.coordinator.replaced(slot)
+        this.step()
+      },
+      // It ended before it ran: whoever watches it has begun again.
+      () => {}
+    )
+  }
+
+  /** Whoever died may have left a sleeper unwoken. */
+  private rouseAll(): void {
+    for (const parking of this.board.parking) parking.rouse()
+    for (const { memory } of this.sources.values()) memory.parking.rouse()
+  }
+
+  private onView(view: number): void {
+    const tookMs = performance.now() - (this.changeBegan ?? performance.now())
+    this.tell({ type: 'view', view, slots: [...this.changing], tookMs })
+    this.changing.clear()
+    this.changeBegan = undefined
+  }
+
+  private mailAll(mail: ComponentMail): void {
+    for (let slot = 0; slot < this.threads.length; slot++) this.mail(slot, mail)
+  }
+
+  private mail(slot: number, mail: ComponentMail): void {
+    ;(this.threads[slot] as HostedThread).port.postMessage(mail)
+    this.board.addMail(slot)
+    this.board.parking[slot]?.wake()
+  }
+
+  /** For tests: makes a component fail as a thread can. Its memory is overwritten when it has ended. */
+  private fail(slot: number, how: FailureKind): void {
+    this.overwrite.add(slot)
+    if (how === 'terminate') (this.threads[slot] as HostedThread).terminate()
+    else this.mail(slot, { type: 'fail', how })
+  }
+
+  /** Until secondary components can be replaced, the end of one suspends the group. */
   private watch(thread: HostedThread, name: string): void {
     thread.ended.then(
       (outcome) => {
@@ -178,14 +259,11 @@ export class Control {
 
   private attach(facts: SourceFacts): void {
     const memory = new SourceMemory(facts.buffer, facts.layout)
-    const source: AttachedSource = { id: facts.id, memory, slot: facts.slot, closed: false, closedIn: 0 }
+    const source: AttachedSource = { id: facts.id, memory, facts, closed: false, closedIn: 0 }
     this.sources.set(facts.id, source)
     this.coordinator.sources.add(source)
     if (this.failed) memory.leaveOpen(SOURCE_SUSPENDED)
-    const mail: ComponentMail = { type: 'attach', source: facts }
-    ;(this.threads[facts.slot] as HostedThread).port.postMessage(mail)
-    this.board.addMail(facts.slot)
-    this.board.parking[facts.slot]?.wake()
+    this.mail(facts.slot, { type: 'attach', source: facts })
   }
 
   private onNotice(notice: ThreadNotice): void {
@@ -217,7 +295,7 @@ export class Control {
       this.answerHolds()
       this.schedule(dueInMs)
     } catch (error) {
-      this.suspend('the control thread', error)
+      this.suspend('the control thread', lossOr(error))
     }
     this.onProgress?.()
   }
@@ -355,4 +433,10 @@ export class Control {
       look()
     })
   }
+}
+
+/** What is not conserved is lost, or a bug of ours: either way nothing may go on as if it were there. */
+function lossOr(error: unknown): unknown {
+  if (!(error instanceof ProtocolError)) return error
+  return new TidemarkError('TIDEMARK_DATA_LOSS', error.message, {}, { cause: error })
 }

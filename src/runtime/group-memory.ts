@@ -71,7 +71,7 @@ export function allocateGroupMemory(shape: GroupShape): GroupMemory {
     board: Board.allocate(boardLayout),
     arenaLayout: layout,
     arenas: each(components, () => Arena.allocate(layout)),
-    chunkTables: each(components, () => ChunkTable.allocate(layout.chunks)),
+    chunkTables: each(components, () => ChunkTable.allocate(layout.chunks + layout.spareChunks)),
     linkCapacity,
     links: each(components, (from) => each(components, (to) => (from === to ? none : link()))),
     drains: each(components, () => each(secondaries, link)),

@@ -38,6 +38,7 @@ export type HostRequest =
   | { readonly type: 'close-set'; readonly request: number; readonly label: string | undefined }
   | { readonly type: 'hold'; readonly request: number }
   | { readonly type: 'release' }
+  | { readonly type: 'fail'; readonly slot: number; readonly how: FailureKind }
   | { readonly type: 'close'; readonly drain: boolean }
 
 export interface SetRecord {
@@ -70,6 +71,7 @@ export type ControlNotice =
   | { readonly type: 'closing-set'; readonly request: number; readonly set: number }
   | { readonly type: 'held'; readonly request: number; readonly record: SetRecord | undefined }
   | { readonly type: 'source-closed'; readonly id: number }
+  | { readonly type: 'view'; readonly view: number; readonly slots: readonly number[]; readonly tookMs: number }
   | { readonly type: 'failed'; readonly error: TidemarkErrorRecord }
 
 export interface ComponentTask {
@@ -79,18 +81,26 @@ export interface ComponentTask {
   readonly secondaryOf: Uint8Array
   /** Low bits. */
   readonly firstSet: number
+  /** It takes the place of a component that has died. */
+  readonly fresh: boolean
+  /** The sources that were attached there. */
+  readonly sources: readonly SourceFacts[]
   readonly port: MessagePort
 }
 
 /** What the control thread puts into a component's mailbox. */
-export interface ComponentMail {
-  readonly type: 'attach'
-  readonly source: SourceFacts
-}
+export type ComponentMail =
+  | { readonly type: 'attach'; readonly source: SourceFacts }
+  /** Acknowledged positions by source, before everyone rebuilds. */
+  | { readonly type: 'final'; readonly positions: ReadonlyMap<number, number> }
+  /** For tests: the thread ends in that way. */
+  | { readonly type: 'fail'; readonly how: FailureKind }
+
+export type FailureKind = 'terminate' | 'exit' | 'throw'
 
 /** What a component thread posts: it runs; something on the board has changed; a source that it had is closed. */
 export type ThreadNotice =
-  | { readonly type: 'running' }
+  | { readonly type: 'running'; readonly threadId: number }
   | { readonly type: 'ring' }
   | { readonly type: 'source-finished'; readonly id: number }
 

@@ -1,3 +1,4 @@
+import { threadId } from 'node:worker_threads'
 import { Board } from '../memory/board.ts'
 import { clockMicroseconds } from '../memory/clock.ts'
 import type { Parking } from '../memory/parking.ts'
@@ -34,7 +35,7 @@ function receiveSets(task: SecondaryTask): void {
     store
   )
   port.unref()
-  tell({ type: 'running' })
+  tell({ type: 'running', threadId })
   try {
     runDutyCycle(
       {

@@ -1,4 +1,4 @@
-import { MessageChannel, type MessagePort } from 'node:worker_threads'
+import { MessageChannel, type MessagePort, type Worker } from 'node:worker_threads'
 import { Piscina } from 'piscina'
 import type { ThreadNotice, ThreadOutcome } from './messages.ts'
 import { threadFile } from './thread-file.ts'
@@ -8,6 +8,13 @@ export interface HostedThread {
   readonly port: MessagePort
   /** Resolves when the thread runs its task; rejects when it ends before. */
   readonly running: Promise<void>
+  /**
+   * The fence: resolves when the thread itself has exited, after which nothing it does can come any more. A task that is
+   * rejected or has returned says nothing of the kind.
+   */
+  readonly exited: Promise<void>
+  /** Ends the thread. */
+  terminate(): void
   /** Settles when the task has ended, with what ended it; rejects when its thread ended. */
   readonly ended: Promise<ThreadOutcome>
 }
@@ -44,16 +51,27 @@ export class ThreadPool {
     const { port1, port2 } = new MessageChannel()
     this.ports.push(port1)
     const ended = this.pool.run({ ...task, port: port2 }, { transferList: [port2] }) as Promise<ThreadOutcome>
+    let worker: Worker | undefined
+    let fence = (): void => {}
+    const exited = new Promise<void>((resolve) => {
+      fence = resolve
+    })
     const running = new Promise<void>((resolve, reject) => {
       port1.on('message', (notice: ThreadNotice) => {
-        if (notice.type === 'running') resolve()
-        else onNotice(notice)
+        if (notice.type !== 'running') {
+          onNotice(notice)
+          return
+        }
+        worker = this.pool.threads.find((thread) => thread.threadId === notice.threadId)
+        if (worker === undefined) fence()
+        else worker.once('exit', fence)
+        resolve()
       })
       ended.then(() => reject(new Error('the thread has ended')), reject)
     })
     // Whoever opens the group looks at it; afterwards `ended` is watched.
     running.catch(() => {})
-    return { port: port1, running, ended }
+    return { port: port1, running, ended, exited, terminate: () => void worker?.terminate() }
   }
 
   /** Ends all threads; those whose task has ended before end in an orderly way. */

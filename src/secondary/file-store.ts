@@ -77,6 +77,10 @@ export class FileSetStore implements SetStore {
     this.journal.append(arena, address)
   }
 
+  gather(): void {
+    this.journal.gather()
+  }
+
   sync(): void {
     this.parts.push(this.journal.sync())
     this.lastSynced = this.lastBegun

@@ -160,6 +160,11 @@ export class Journal {
     if (stored > 0) this.addData(arena, address + HEADER_BYTES, stored)
   }
 
+  /** Writes what was appended and still lies in memory that was lent. */
+  gather(): void {
+    this.writeUpdates()
+  }
+
   /** The part is whole and on the disk when it returns. */
   sync(): Part {
     const frames = this.frames as FloatTable

@@ -40,6 +40,8 @@ export class Checker {
   private readonly journaled = new Map<number, StoredUpdate[]>()
   private readonly parts = new Map<number, number>()
   private latestSet: number
+  /** Slots of components that have died in the change of view that goes on. */
+  private readonly dead = new Set<number>()
   private readonly volumeSet: number[]
   private readonly volumeSequence: number[]
   /** By source and volume: the set and sequence of its last acknowledged update. */
@@ -90,6 +92,37 @@ export class Checker {
     this.issuedUpTo[source] = upTo
   }
 
+  /** A component has died: what it held is gone. Something acknowledged must be left of each update elsewhere. */
+  died(slot: number, complete: (slot: number) => boolean): void {
+    this.dead.add(slot)
+    for (const list of this.bySet.values()) {
+      for (const update of list) {
+        if (update.set <= this.secured) continue
+        if (![...update.copies.keys()].some((holder) => !this.dead.has(holder) && complete(holder))) {
+          throw new Violation(
+            'I1',
+            `an acknowledged update of set ${update.set} has lost all its copies: ${[...update.copies.keys()].join()} of ${[...this.dead].join()}`
+          )
+        }
+      }
+    }
+  }
+
+  /** A view stands: what each component holds is looked up anew, and must be redundant. */
+  recount(addressesOf: (slot: number) => readonly number[]): void {
+    this.dead.clear()
+    for (const list of this.updates) for (const update of list) update?.copies.clear()
+    for (let slot = 0; slot < this.arenas.length; slot++)
+      for (const address of addressesOf(slot)) this.held(slot, address)
+    for (const [source, list] of this.updates.entries()) {
+      for (const [position, update] of list.entries()) {
+        if (!update.acknowledged) {
+          if (update.copies.size > 0) throw new Violation('I4', `update ${source}:${position} was not cut back`)
+        } else if (update.set > this.secured) this.checkHeld(source, position, update)
+      }
+    }
+  }
+
   /** A component has taken note of the record at this address of its arena. */
   held(slot: number, address: number): void {
     const arena = this.arenas[slot] as Arena
@@ -97,7 +130,8 @@ export class Checker {
     const position = arena.floats[(address >>> 3) + RECORD_POSITION] as number
     const update = this.updates[source]?.[position]
     if (update === undefined) throw new Violation('I4', `component ${slot} holds an update that nobody issued`)
-    if (update.copies.has(slot)) throw new Violation('I4', `component ${slot} holds update ${source}:${position} twice`)
+    if (update.copies.has(slot) && this.dead.size === 0)
+      throw new Violation('I4', `component ${slot} holds update ${source}:${position} twice`)
     update.copies.set(slot, address)
   }
 
@@ -212,6 +246,7 @@ export class Checker {
       throw new Violation('I1', `update ${source}:${position} is acknowledged but held by ${update.copies.size}`)
     }
     for (const [slot, address] of update.copies) {
+      if (this.dead.has(slot)) continue
       const arena = this.arenas[slot] as Arena
       const copy = readUpdate(arena, address)
       const set = expandSet(arena.ints[(address >>> 2) + RECORD_SET] as number, this.scenario.firstSet)

@@ -40,6 +40,7 @@ export class MemoryStore implements SetStore {
   private readonly shared: SecondaryImages
   private readonly places: { arena: Arena; address: number }[] = []
   private receiving = 0
+  private gathered: StoredUpdate[] = []
   private readonly sets = new Map<number, StoredUpdate[]>()
   private plan: StoredUpdate[] = []
 
@@ -57,11 +58,14 @@ export class MemoryStore implements SetStore {
     this.places.push({ arena, address })
   }
 
-  sync(): void {
-    const updates = this.places.map(({ arena, address }) => readUpdate(arena, address))
-    this.sets.set(this.receiving, updates)
-    this.shared.journaled(this.component, this.receiving, updates)
+  gather(): void {
+    this.gathered = this.places.map(({ arena, address }) => readUpdate(arena, address))
     this.places.length = 0
+  }
+
+  sync(): void {
+    this.sets.set(this.receiving, this.gathered)
+    this.shared.journaled(this.component, this.receiving, this.gathered)
   }
 
   commit(set: number): void {

@@ -37,7 +37,10 @@ export function addCoverage(sum: Coverage, one: Coverage): Coverage {
     idleSets: sum.idleSets + one.idleSets,
     sets: sum.sets + one.sets,
     severalMirrors: sum.severalMirrors + one.severalMirrors,
-    nested: sum.nested + one.nested
+    nested: sum.nested + one.nested,
+    deaths: sum.deaths + one.deaths,
+    deathsInChange: sum.deathsInChange + one.deathsInChange,
+    views: sum.views + one.views
   }
 }
 
@@ -49,5 +52,8 @@ export const NO_COVERAGE: Coverage = {
   idleSets: 0,
   sets: 0,
   severalMirrors: 0,
-  nested: 0
+  nested: 0,
+  deaths: 0,
+  deathsInChange: 0,
+  views: 0
 }

@@ -30,6 +30,8 @@ export interface Scenario {
   readonly interleaveOneIn: number
   /** A source does something once in so many of its turns. */
   readonly eagerness: number
+  /** A component dies at one in so many of its accesses to shared memory; 0: never. */
+  readonly killOneIn: number
 }
 
 const CHUNK_SHIFT = 9
@@ -62,6 +64,7 @@ export function drawScenario(random: Random): Scenario {
     // Shared words hold low bits: begin near the places at which they wrap.
     firstSet: random.pick([1, 1000, 2 ** 31 - 3, 2 ** 32 - 3, 2 ** 40 + 2 ** 31 - 2]),
     interleaveOneIn: random.pick([3, 8, 30]),
-    eagerness: random.pick([1, 2, 6])
+    eagerness: random.pick([1, 2, 6]),
+    killOneIn: random.pick([0, 3000, 1000, 300])
   }
 }

@@ -2,7 +2,9 @@ import type { ComponentParts } from '../protocol/component.ts'
 import { HeldUpdates } from '../protocol/held.ts'
 import { OutLink } from '../protocol/out-link.ts'
 import { Places } from '../protocol/places.ts'
-import type { SourceIntake } from '../protocol/source-intake.ts'
+import { cutBack } from '../protocol/rebuild.ts'
+import { Restore } from '../protocol/restore.ts'
+import { SourceIntake } from '../protocol/source-intake.ts'
 import { Taker } from '../protocol/take.ts'
 import { MemoryStore, type StoredUpdate } from './memory-store.ts'
 
@@ -54,6 +56,23 @@ class CountedTwice extends HeldUpdates {
   }
 }
 
+class RestoreLeftOut extends Restore {
+  protected override findMissing(address: number): void {
+    if ((address >>> 3) % 29 !== 0) super.findMissing(address)
+  }
+}
+
+class DiscardedEarly extends Places {
+  override discard(secured: number): void {
+    super.discard((secured + 1) | 0)
+  }
+}
+
+const NOT_CUT_BACK: typeof cutBack = (setting, held, secured) => cutBack(setting, held, secured, new Map())
+
+const NOT_REWOUND: typeof SourceIntake.resume = (id, memory, mirrors, _acknowledged, forming) =>
+  SourceIntake.resume(id, memory, mirrors, memory.loadPublished(), forming)
+
 export const VARIANTS: readonly Variant[] = [
   {
     name: 'set-before-position',
@@ -71,5 +90,21 @@ export const VARIANTS: readonly Variant[] = [
     breaks: 'credits are granted against no place',
     parts: { places: CreditsWithoutPlace }
   },
-  { name: 'counted-twice', breaks: 'one update is counted twice', parts: { held: CountedTwice } }
+  { name: 'counted-twice', breaks: 'one update is counted twice', parts: { held: CountedTwice } },
+  {
+    name: 'discarded-early',
+    breaks: 'copies are discarded before their set is secured',
+    parts: { places: DiscardedEarly }
+  },
+  { name: 'not-cut-back', breaks: 'nothing is cut back when a view changes', parts: { cutBack: NOT_CUT_BACK } },
+  {
+    name: 'not-rewound',
+    breaks: 'sources are not taken again from their acknowledged positions when a view changes',
+    parts: { resume: NOT_REWOUND }
+  },
+  {
+    name: 'restore-left-out',
+    breaks: 'a few copies are not restored after a death',
+    parts: { restore: RestoreLeftOut }
+  }
 ]

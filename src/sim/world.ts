@@ -3,11 +3,12 @@ import { ChunkTable } from '../memory/chunk-table.ts'
 import { type Link, linkBytes } from '../memory/link.ts'
 import type { Parking } from '../memory/parking.ts'
 import { SetTables, setTablesBytes } from '../memory/set-tables.ts'
-import { BackupComponent } from '../protocol/component.ts'
+import type { BackupComponent, ComponentParts } from '../protocol/component.ts'
 import { Coordinator, type SetProgress } from '../protocol/coordinator.ts'
+import { type FinalPositions, forEachHeld } from '../protocol/rebuild.ts'
 import { SetReceiver } from '../protocol/set-receiver.ts'
 import type { Setting, Surroundings } from '../protocol/setting.ts'
-import { SourceIntake } from '../protocol/source-intake.ts'
+import { ViewMember } from '../protocol/view-member.ts'
 import { Checker } from './checker.ts'
 import { type Interleaving, observedPlaces, SimBoard, SimLink, SimSourceMemory } from './instrumented.ts'
 import { MemoryStore, type SecondaryImages } from './memory-store.ts'
@@ -23,6 +24,8 @@ interface Actor {
   /** Where it sleeps; undefined for the control thread, which sleeps until its bell or its next period. */
   readonly parking: Parking | undefined
   asleep: boolean
+  /** Of a component; -1 for others. */
+  readonly slot: number
   step(): number
 }
 
@@ -36,6 +39,20 @@ export interface Coverage {
   sets: number
   severalMirrors: number
   nested: number
+  deaths: number
+  /** Of them, while a view was changing already. */
+  deathsInChange: number
+  views: number
+}
+
+/** Thrown in the middle of what a component does: nothing after it happens. */
+class Killed extends Error {
+  readonly actor: Actor
+
+  constructor(actor: Actor) {
+    super('killed')
+    this.actor = actor
+  }
 }
 
 const DEEPEST = 3
@@ -48,7 +65,8 @@ const LONG_PAUSE_ONE_IN = 300
 export class World implements Interleaving {
   readonly scenario: Scenario
   readonly coordinator: Coordinator
-  readonly components: readonly BackupComponent[]
+  /** By slot. A new one takes the place of one that has died. */
+  readonly members: ViewMember[]
   readonly sources: readonly SimSource[]
   readonly checker: Checker
   steps = 0
@@ -62,12 +80,25 @@ export class World implements Interleaving {
   private idleSets = 0
   private sets = 0
   private nested = 0
+  private deaths = 0
+  private deathsInChange = 0
+  private views = 0
+  /** A component dies at one in so many of its accesses to shared memory; 0: never. */
+  private killOneIn: number
+  private finalPositions: FinalPositions = new Map()
+  private readonly settings: readonly Setting[]
+  private readonly partsOf: (slot: number) => Partial<ComponentParts>
+  /** Slots whose component has died, or begun empty, since a view stood. */
+  private readonly incomplete = new Set<number>()
+  /** Deaths on their way to the control thread. */
+  private readonly ended: { readonly slot: number; told: boolean; wait: number }[] = []
 
   constructor(seed: number, variant: Variant | undefined) {
     const random = new Random(seed)
     this.random = random
     const scenario = drawScenario(random)
     this.scenario = scenario
+    this.killOneIn = scenario.killOneIn
     const { members, secondaries, volumes } = scenario
     this.board = new SimBoard({ slots: members, secondaries, volumes }, this)
     const arenas = Array.from({ length: members }, () => new Arena(Arena.allocate(scenario.arena), scenario.arena))
@@ -96,12 +127,16 @@ export class World implements Interleaving {
         secondaries,
         firstSet: scenario.firstSet,
         raiseCeiling: () => {},
-        onSet: (progress) => this.onSet(progress)
+        onSet: (progress) => this.onSet(progress),
+        publishFinal: (positions) => {
+          this.finalPositions = positions
+        },
+        onView: () => this.onView()
       },
       this.nowMs
     )
-    this.components = arenas.map((_, slot) => {
-      const setting: Setting = {
+    this.settings = arenas.map(
+      (_, slot): Setting => ({
         slot,
         members,
         mirrors: scenario.mirrors,
@@ -113,25 +148,23 @@ export class World implements Interleaving {
         outgoing: links[slot] as Link[],
         incoming: links.map((row) => row[slot] as Link),
         tables: tables[slot] as SetTables,
-        chunks: new ChunkTable(ChunkTable.allocate(scenario.arena.chunks)),
+        chunks: new ChunkTable(ChunkTable.allocate(scenario.arena.chunks + scenario.arena.spareChunks)),
         secondaries: drains[slot] as Link[],
         secondaryOf: Uint8Array.from({ length: volumes }, (_unused, volume) => volume % Math.max(1, secondaries)),
         firstSet: scenario.firstSet | 0,
         surroundings
-      }
+      })
+    )
+    this.partsOf = (slot) => {
       const observer = {
         held: (address: number) => this.checker.held(slot, address),
         discarded: (chunk: number) => this.checker.discarded(slot, chunk)
       }
-      return new BackupComponent(setting, {
-        ...variant?.parts,
-        places: observedPlaces(observer, variant?.parts?.places)
-      })
-    })
-    this.sources = Array.from({ length: scenario.sources }, (_, id) => this.openSource(id, members))
-    for (const [slot, component] of this.components.entries()) {
-      this.addActor(`component ${slot}`, this.board.parking[slot], () => component.step())
+      return { ...variant?.parts, places: observedPlaces(observer, variant?.parts?.places) }
     }
+    this.members = this.settings.map((setting, slot) => this.newMember(setting, slot, false, []))
+    this.sources = Array.from({ length: scenario.sources }, (_, id) => this.openSource(id, members))
+    for (let slot = 0; slot < members; slot++) this.addComponent(slot)
     const images = Array.from({ length: volumes }, () => new Uint8Array(scenario.volumeBytes))
     const shared = this.sharedImages(images)
     for (let index = 0; index < secondaries; index++) {
@@ -157,6 +190,7 @@ export class World implements Interleaving {
     const { random } = this
     // While the world is being built, nobody runs.
     if (this.running.length === 0) return
+    this.perhapsKill()
     if (this.running.length > DEEPEST) return
     // Mostly a few turns; now and then the thread sleeps here for as long as a whole set takes.
     if (random.chance(pausesOneIn)) for (let n = random.between(20, 120); n > 0; n--) this.turn()
@@ -174,7 +208,7 @@ export class World implements Interleaving {
 
   coverage(): Coverage {
     const sum = (count: (component: BackupComponent) => number): number =>
-      this.components.reduce((total, component) => total + count(component), 0)
+      this.members.reduce((total, { component }) => total + count(component), 0)
     return {
       updates: this.checker.acknowledgedUpdates,
       transactions: this.sources.reduce((total, source) => total + source.transactions, 0),
@@ -183,12 +217,16 @@ export class World implements Interleaving {
       idleSets: this.idleSets,
       sets: this.sets,
       severalMirrors: this.scenario.mirrors > 1 ? 1 : 0,
-      nested: this.nested
+      nested: this.nested,
+      deaths: this.deaths,
+      deathsInChange: this.deathsInChange,
+      views: this.views
     }
   }
 
   private turn(): void {
     this.steps++
+    this.tellDeaths()
     const actor = this.random.pick(this.actors)
     if (this.stepActor(actor)) return
     if (this.actors.every((other) => !this.isAwake(other))) this.nowMs = Math.max(this.nowMs, this.dueAt)
@@ -198,6 +236,7 @@ export class World implements Interleaving {
   /** No more is issued: what was must be acknowledged, secured and applied within a bounded number of steps. */
   private settle(): void {
     for (const source of this.sources) source.stopped = true
+    this.killOneIn = 0
     const bound = this.steps + 20_000 + this.sources.reduce((total, source) => total + source.posted, 0) * 100
     while (!this.isSettled()) {
       if (this.steps > bound) throw new Violation('I6', `no end after ${bound} steps: ${this.describe()}`)
@@ -221,7 +260,7 @@ export class World implements Interleaving {
     const slot = this.random.below(members)
     memory.storeAttached(slot)
     const source = new SimSource(id, memory, this.random, this.scenario, this.checker)
-    ;(this.components[slot] as BackupComponent).attach(new SourceIntake(id, memory, this.scenario.mirrors, 0))
+    ;(this.members[slot] as ViewMember).attach({ id, memory }, 0)
     this.coordinator.sources.add({ id, memory })
     this.addActor(`source ${id}`, undefined, () => {
       if (!source.step()) return 1
@@ -231,8 +270,8 @@ export class World implements Interleaving {
     return source
   }
 
-  private addActor(name: string, parking: Parking | undefined, step: () => number): void {
-    this.actors.push({ name, parking, asleep: false, step })
+  private addActor(name: string, parking: Parking | undefined, step: () => number, slot = -1): void {
+    this.actors.push({ name, parking, asleep: false, step, slot })
   }
 
   /** True if it did something. A thread that finds nothing says that it sleeps, looks once more, and sleeps. */
@@ -250,9 +289,75 @@ export class World implements Interleaving {
       }
       actor.asleep = true
       return false
+    } catch (error) {
+      if (!(error instanceof Killed) || error.actor !== actor) throw error
+      this.die(actor)
+      return true
     } finally {
       this.running.pop()
     }
+  }
+
+  /** Any component may end at any of its accesses to shared memory. */
+  private perhapsKill(): void {
+    if (this.killOneIn === 0) return
+    const actor = this.running[this.running.length - 1] as Actor
+    if (actor.slot < 0 || !this.random.chance(this.killOneIn)) return
+    // More of them at once than there are mirrors may lose something: that is another matter.
+    const others = [...this.incomplete].filter((slot) => slot !== actor.slot)
+    if (others.length < this.scenario.mirrors) throw new Killed(actor)
+  }
+
+  private die(actor: Actor): void {
+    this.deaths++
+    if (this.incomplete.size > 0) this.deathsInChange++
+    this.actors.splice(this.actors.indexOf(actor), 1)
+    this.incomplete.add(actor.slot)
+    this.ended.push({ slot: actor.slot, told: false, wait: this.random.below(30) })
+  }
+
+  /** The control thread learns of a death some time after it, and finds a replacement some time after that. */
+  private tellDeaths(): void {
+    const first = this.ended[0]
+    if (first === undefined || first.wait-- > 0 || this.running.length > 0) return
+    const { slot } = first
+    if (!first.told) {
+      first.told = true
+      first.wait = this.random.below(20)
+      this.coordinator.failed(slot)
+      this.checker.died(slot, (holder) => !this.incomplete.has(holder))
+      const arena = (this.settings[slot] as Setting).arenas[slot] as Arena
+      arena.bytes.fill(0xdd)
+      this.rung = true
+      return
+    }
+    this.ended.shift()
+    const sources = this.sources.filter(({ memory }) => memory.loadAttached() === slot)
+    this.members[slot] = this.newMember(this.settings[slot] as Setting, slot, true, sources)
+    this.addComponent(slot)
+    this.coordinator.replaced(slot)
+    this.rung = true
+  }
+
+  private newMember(setting: Setting, slot: number, fresh: boolean, sources: readonly SimSource[]): ViewMember {
+    return new ViewMember(setting, this.partsOf(slot), () => this.finalPositions, fresh, sources)
+  }
+
+  private addComponent(slot: number): void {
+    this.addActor(`component ${slot}`, this.board.parking[slot], () => (this.members[slot] as ViewMember).step(), slot)
+  }
+
+  private onView(): void {
+    this.views++
+    this.incomplete.clear()
+    // Who died just before has not been missed yet.
+    for (const { slot } of this.ended) this.incomplete.add(slot)
+    this.checker.recount((slot) => {
+      const addresses: number[] = []
+      const secured = this.coordinator.securedSet | 0
+      forEachHeld(this.settings[slot] as Setting, secured, (address) => addresses.push(address))
+      return addresses
+    })
   }
 
   private isAwake(actor: Actor): boolean {

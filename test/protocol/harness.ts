@@ -188,7 +188,7 @@ export class TestGroup {
     this.board = new TestBoard({ slots: members, secondaries, volumes })
     const layout = arenaLayoutOf((shape.chunks ?? 64) * 2 ** CHUNK_SHIFT, CHUNK_SHIFT)
     this.arenas = each(members, () => new Arena(Arena.allocate(layout), layout))
-    this.chunks = each(members, () => new ChunkTable(ChunkTable.allocate(layout.chunks)))
+    this.chunks = each(members, () => new ChunkTable(ChunkTable.allocate(layout.chunks + layout.spareChunks)))
     const link = (): Link => new Link(new SharedArrayBuffer(linkBytes(linkCapacity)), linkCapacity)
     this.links = each(members, () => each(members, link))
     this.drains = each(members, () => each(secondaries, link))
@@ -209,7 +209,9 @@ export class TestGroup {
         secondaries,
         firstSet,
         raiseCeiling: (set) => this.ceilings.push(set),
-        onSet: (progress) => this.reports.push({ ...progress })
+        onSet: (progress) => this.reports.push({ ...progress }),
+        publishFinal: () => {},
+        onView: () => {}
       },
       this.nowMs
     )

@@ -40,6 +40,8 @@ describe('the system as it is', () => {
     expect(coverage.sets).toBeGreaterThan(SEEDS * 8)
     expect(coverage.severalMirrors / SEEDS).toBeGreaterThan(0.15)
     expect(coverage.nested / SEEDS).toBeGreaterThan(1000)
+    expect(coverage.deaths / SEEDS).toBeGreaterThan(1)
+    expect(coverage.deathsInChange / coverage.deaths).toBeGreaterThan(0.1)
     // And not in a few worlds only.
     expect(share('transactions')).toBeGreaterThan(0.9)
     expect(share('waits')).toBeGreaterThan(0.25)
@@ -60,7 +62,11 @@ const CAUGHT_BY: Record<string, RegExp> = {
   'acknowledged-early': /^I1: .* is acknowledged but held by/,
   'out-of-sequence': /^I2: volume \d+ differs from the model/,
   'credits-without-place': /not granted|is not where it was noted|^I[124]: /,
-  'counted-twice': /is not conserved/
+  'counted-twice': /is not conserved/,
+  'discarded-early': /^I1: .* discards an unsecured update/,
+  'not-cut-back': /is not conserved|^I4: .* was not cut back/,
+  'not-rewound': /^I6: /,
+  'restore-left-out': /^I1: .* is acknowledged but held by|is not conserved/
 }
 const WITHIN = 1000
 
