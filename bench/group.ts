@@ -15,7 +15,7 @@ export const GROUP_TOPOLOGY = `
                                                                         v
       16 volumes in turn, one mirror ('spread')           a set each 100 ms, dropped ('discard')
 
-      postMessage: one typed array a message from one thread to another, in turns with the group
+      postMessage: { volume, offset, data } a message, one thread to another, in turns with the group
 
   Every update is held by two components and acknowledged to its source before it counts.
 `

@@ -9,10 +9,10 @@ export interface MessageThreadData {
 /**
  * The measure for everything here: `postMessage` from one thread to another.
  *
- *      sender (thread) --postMessage(Int32Array)--> port.on('message') (thread)
+ *      sender (thread) --postMessage({ volume, offset, data })--> port.on('message') (thread)
  *
- * The leanest message there is: one typed array, cloned; no volume, no offset, no answer. Nothing bounds its queue but the
- * size of a sample.
+ * A message that says what an update says, cloned; no answer. (A bare typed array goes some 10-30 % faster.) Nothing bounds its
+ * queue but the size of a sample.
  */
 export function openMessages(lengthBytes: number): OneWay {
   const { port1, port2 } = new MessageChannel()

@@ -16,7 +16,7 @@ export const RING_TOPOLOGY = `
 
       tidemark      SourceWriter and SourceMemory: records of variable length with a header of 48 bytes
       ringbuf.js    RingBuffer of float64 elements, payloads of one size without a header, taken out up to 64 at once
-      postMessage   one typed array a message, port.on('message')
+      postMessage   { volume, offset, data } a message, port.on('message')
 
   Both rings publish every update, and both ends of both spin briefly, then sleep on Atomics.wait in the same way.
 `

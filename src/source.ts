@@ -149,11 +149,11 @@ export class RingSource implements PrimarySource {
   /** Waits in this thread until it is put. */
   putSync(volume: number, offset: number, data: Uint8Array): void {
     for (;;) {
-      const released = this.memory.loadReleased()
       if (this.tryPut(volume, offset, data)) return
       this.checkUsable()
       this.settleAcknowledged()
       this.postWaiting()
+      const released = this.writer.acknowledged
       this.sleepWhile(() => this.memory.loadReleased() === released)
     }
   }

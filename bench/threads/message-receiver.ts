@@ -12,8 +12,8 @@ let goal = 0
 let endedAt = 0
 let finish = (): void => {}
 
-port.on('message', (words: Int32Array) => {
-  checksum = foldPayload(checksum, words, 0, words.length, received)
+port.on('message', ({ data }: { volume: number; offset: number; data: Int32Array }) => {
+  checksum = foldPayload(checksum, data, 0, data.length, received)
   received++
   if (received !== goal) return
   endedAt = clockMicroseconds()

@@ -12,7 +12,7 @@ answerRequests<PassRequest, SentReport>(({ from, count }) => {
   const beganAt = clockMicroseconds()
   for (let n = from; n < from + count; n++) {
     numberPayload(words, n)
-    port.postMessage(words)
+    port.postMessage({ volume: n & 15, offset: (n & 0xffff) * lengthBytes, data: words })
   }
   return { beganAt }
 })

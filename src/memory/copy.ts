@@ -22,13 +22,17 @@ export function copyTwice(
     const source = from.ints
     const one = first.ints
     const two = second.ints
-    const i = at >>> 2
-    const j = firstAt >>> 2
-    const k = secondAt >>> 2
-    for (let n = 0; n < count; n++) {
-      const word = source[i + n] as number
-      one[j + n] = word
-      two[k + n] = word
+    // Two words a step: records are whole multiples of 8 bytes.
+    let j = firstAt >>> 2
+    let k = secondAt >>> 2
+    const begin = at >>> 2
+    for (let i = begin; i < begin + count; i += 2, j += 2, k += 2) {
+      const low = source[i] as number
+      const high = source[i + 1] as number
+      one[j] = low
+      one[j + 1] = high
+      two[k] = low
+      two[k + 1] = high
     }
     return
   }

@@ -71,12 +71,12 @@ export class HeldUpdates {
     return this.tables.at(set)
   }
 
-  /** A copy is held here, in whatever role. */
-  hold(set: number, recordBytes: number): void {
+  /** So many copies are held here, in whatever role. */
+  hold(set: number, recordBytes: number, updates = 1): void {
     const at = set & SET_WINDOW_MASK
-    this.updates[at] = (this.updates[at] as number) + 1
+    this.updates[at] = (this.updates[at] as number) + updates
     this.bytes[at] = (this.bytes[at] as number) + recordBytes
-    this.updatesNow++
+    this.updatesNow += updates
     this.bytesNow += recordBytes
   }
 

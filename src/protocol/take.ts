@@ -53,6 +53,7 @@ export class Taker {
   /** Of the batch being taken: the set that tags it. */
   private set: number
   private published = 0
+  private batchBytes = 0
 
   constructor(
     setting: Setting,
@@ -104,6 +105,8 @@ export class Taker {
     }
     const count = (intake.taken - before) | 0
     this.taken += count
+    if (count > 0) this.held.hold(this.set, this.batchBytes, count)
+    this.batchBytes = 0
     if (intake.taken !== this.published && count < BATCH) {
       if (!intake.waiting) this.waits++
       intake.waiting = true
@@ -151,7 +154,7 @@ export class Taker {
     else this.takeForOther(intake, ordinal, at, bytes, ownAt, responsible)
     intake.ownCopies[ordinal & intake.memory.mask] = ownAt
     this.places.note(ownAt, bytes, this.set)
-    this.held.hold(this.set, bytes)
+    this.batchBytes += bytes
   }
 
   /** Blocks 306-310: accept, give the sequence identifier, mirror, keep track of to whom. */
@@ -212,16 +215,18 @@ export class Taker {
     const outAt = (out.lanes[LANE_REQUEST] as Lane).reserve(bytes)
     copyTwice(intake.memory, at, bytes, this.arena, ownAt, out.arena, outAt)
     const stamp = this.sequencer.stamp()
-    this.tagCopy(this.arena, ownAt, intake.id, responsible, stamp)
-    this.tagCopy(out.arena, outAt, intake.id, responsible, stamp)
+    const source = intake.memory.ints
+    const flags =
+      (source[(at >>> 2) + RECORD_FLAGS] as number) | ((responsible + 1) << MIRRORED_TO_SHIFT) | this.takerBits
+    this.tagCopy(this.arena, ownAt, intake.id, flags, stamp)
+    this.tagCopy(out.arena, outAt, intake.id, flags, stamp)
     intake.awaitRequest(ordinal, responsible, out.sendUpdate(outAt, ownAt))
   }
 
-  private tagCopy(arena: Arena, address: number, source: number, mirroredTo: number, stamp: number): void {
+  private tagCopy(arena: Arena, address: number, source: number, flags: number, stamp: number): void {
     const i = address >>> 2
     const { ints } = arena
-    ints[i + RECORD_FLAGS] =
-      (ints[i + RECORD_FLAGS] as number) | ((mirroredTo + 1) << MIRRORED_TO_SHIFT) | this.takerBits
+    ints[i + RECORD_FLAGS] = flags
     ints[i + RECORD_SOURCE] = source
     ints[i + RECORD_SET] = this.set
     arena.floats[(address >>> 3) + RECORD_SEQUENCE] = stamp
