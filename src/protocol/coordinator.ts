@@ -4,7 +4,7 @@ import { SET_WINDOW, SET_WINDOW_MASK } from '../memory/source-memory.ts'
 import { acknowledgedTo, type CountedSource, type ManifestSum, sumManifests } from './conservation.ts'
 import type { FinalPositions } from './rebuild.ts'
 import { balanced, type ResponsibilityPolicy, roundRobin } from './responsibility.ts'
-import { expandSet, isAfter } from './set-identifier.ts'
+import { isAfter } from './set-identifier.ts'
 import { assert, ProtocolError } from './setting.ts'
 import { ViewChanges } from './view-changes.ts'
 
@@ -415,10 +415,5 @@ export class Coordinator {
 
   private table(set: number): Uint8Array {
     return this.setting.board.responsibility[set & SET_WINDOW_MASK] as Uint8Array
-  }
-
-  /** The whole set identifier with these low bits. */
-  expand(low: number): number {
-    return expandSet(low, this.forming)
   }
 }

@@ -35,6 +35,8 @@ interface AttachedSource {
   closedIn: number
 }
 
+/** After so many in a row something is wrong that another thread does not mend. */
+const MOST_FAILED_STARTS = 5
 const NO_LONGER_THAN_MS = 2 ** 31 - 1
 
 /** The control thread's work: hosts the component threads and drives the coordinator, by its own clock and doorbell. */
@@ -65,6 +67,8 @@ export class Control {
   /** Slots whose component has been replaced in the change of view that goes on, and when that began. */
   private readonly changing = new Set<number>()
   private changeBegan: number | undefined
+  /** Component threads in a row that ended before they ran. */
+  private failedStarts = 0
   private readonly overwrite = new Set<number>()
   private onProgress: (() => void) | undefined
 
@@ -164,8 +168,8 @@ export class Control {
     const thread = this.components.start<ComponentTask>(task, (notice) => this.onNotice(notice))
     this.threads[slot] = thread
     thread.ended.then(
-      () => this.replace(slot, thread),
-      () => this.replace(slot, thread)
+      (outcome) => this.replace(slot, thread, outcome && TidemarkError.fromRecord(outcome)),
+      (error: unknown) => this.replace(slot, thread, error)
     )
     thread.exited.then(() => this.replace(slot, thread))
     return thread
@@ -175,13 +179,18 @@ export class Control {
    * A component's task or thread has ended. It is out when its thread has exited, not before; then a warm thread takes its
    * place, and the view changes.
    */
-  private async replace(slot: number, thread: HostedThread): Promise<void> {
+  private async replace(slot: number, thread: HostedThread, cause?: unknown): Promise<void> {
     if (this.ending || this.threads[slot] !== thread || this.replacing.has(thread)) return
     this.replacing.add(thread)
     const endedAt = performance.now()
     thread.terminate()
     await thread.exited
     if (this.ending) return
+    this.failedStarts = thread.hasRun() ? 0 : this.failedStarts + 1
+    if (this.failedStarts > MOST_FAILED_STARTS) {
+      this.suspend(`component ${slot}, which could not be started,`, cause)
+      return
+    }
     if (this.changeBegan === undefined) this.changeBegan = endedAt
     this.changing.add(slot)
     this.coordinator.failed(slot)

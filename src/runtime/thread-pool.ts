@@ -13,6 +13,8 @@ export interface HostedThread {
    * rejected or has returned says nothing of the kind.
    */
   readonly exited: Promise<void>
+  /** Whether the task has begun to run. */
+  hasRun(): boolean
   /** Ends the thread. */
   terminate(): void
   /** Settles when the task has ended, with what ended it; rejects when its thread ended. */
@@ -69,9 +71,21 @@ export class ThreadPool {
       })
       ended.then(() => reject(new Error('the thread has ended')), reject)
     })
+    // A task that ended before it ran has no thread to wait for.
+    const settled = (): void => {
+      if (worker === undefined) fence()
+    }
+    ended.then(settled, settled)
     // Whoever opens the group looks at it; afterwards `ended` is watched.
     running.catch(() => {})
-    return { port: port1, running, ended, exited, terminate: () => void worker?.terminate() }
+    return {
+      port: port1,
+      running,
+      ended,
+      exited,
+      hasRun: () => worker !== undefined,
+      terminate: () => void worker?.terminate()
+    }
   }
 
   /** Ends all threads; those whose task has ended before end in an orderly way. */
