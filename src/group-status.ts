@@ -21,7 +21,8 @@ export interface StatusView {
   readonly volumes: readonly VolumeOptions[]
   readonly lastApplied: SetRecord | undefined
   readonly latencies: GroupLatencies
-  readonly view: number
+  /** Identifiers of warm spares. */
+  readonly spares: readonly number[]
 }
 
 /** Where the group stands, as its shared memory tells at this moment. */
@@ -33,26 +34,49 @@ export function readStatus(view: StatusView): GroupStatus {
   return {
     state: view.state,
     ...(suspension === undefined ? {} : { suspension: describe(suspension) }),
-    view: view.view,
+    view: (board.loadView() >> 2) + 1,
     sets: { ...view.positions },
     lagMs: lastApplied === undefined ? null : Math.max(0, Date.now() - lastApplied.consistencyTime),
-    components: board.statistics.map((statistics, id) => ({
-      id,
-      state: 'active' as const,
-      volumes: volumes.filter((_, volume) => responsibility[volume] === id).map(({ name }) => name),
-      heldUpdates: statistics[STAT_HELD_UPDATES] as number,
-      heldBytes: statistics[STAT_HELD_BYTES] as number,
-      takenUpdates: statistics[STAT_TAKEN] as number
-    })),
+    components: [...componentsOf(view, responsibility), ...view.spares.map(spare)],
     volumes: volumes.map(({ name, size }, volume) => {
       const responsible = responsibility[volume] as number
       const table = tables[responsible]?.at(forming)
-      return { name, size, responsible, sequence: table?.set === forming ? table.highestOf(volume) : 0 }
+      return {
+        name,
+        size,
+        responsible: board.loadIdentity(responsible),
+        sequence: table?.set === forming ? table.highestOf(volume) : 0
+      }
     }),
     latency: view.latencies.read()
   }
 }
 
+type ComponentStatus = GroupStatus['components'][number]
+
+function componentsOf({ board, volumes }: StatusView, responsibility: Uint8Array): ComponentStatus[] {
+  const components: ComponentStatus[] = []
+  for (const [slot, statistics] of board.statistics.entries()) {
+    const state = board.loadShown(slot)
+    if (state === 'empty') continue
+    components.push({
+      id: board.loadIdentity(slot),
+      state,
+      volumes: volumes.filter((_, volume) => responsibility[volume] === slot).map(({ name }) => name),
+      heldUpdates: statistics[STAT_HELD_UPDATES] as number,
+      heldBytes: statistics[STAT_HELD_BYTES] as number,
+      takenUpdates: statistics[STAT_TAKEN] as number
+    })
+  }
+  return components.sort((a, b) => a.id - b.id)
+}
+
+function spare(id: number): ComponentStatus {
+  return { id, state: 'spare', volumes: [], heldUpdates: 0, heldBytes: 0, takenUpdates: 0 }
+}
+
 function describe(suspension: Suspension): NonNullable<GroupStatus['suspension']> {
-  return { code: suspension.error.code, sinceMs: Date.now() - suspension.atMs, volumes: [], sets: [] }
+  const { code, details } = suspension.error
+  const { volumes = [], sets = [] } = details as { volumes?: string[]; sets?: number[] }
+  return { code, sinceMs: Date.now() - suspension.atMs, volumes, sets }
 }

@@ -1,24 +1,24 @@
 import { EventEmitter } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import { TidemarkError } from './errors.ts'
+import { Failing } from './failing.ts'
 import { readStatus, type Suspension } from './group-status.ts'
+import { heldUpdatesOf } from './held-updates.ts'
+import { HostRequests } from './host-requests.ts'
 import { GroupLatencies } from './latencies.ts'
-import { Arena, largestRecordData } from './memory/arena.ts'
+import { largestRecordData } from './memory/arena.ts'
 import { Board, PHASE_RUN } from './memory/board.ts'
-import { ChunkTable } from './memory/chunk-table.ts'
 import { SOURCE_CLOSED, SOURCE_SUSPENDED } from './memory/source-memory.ts'
-import { OpenSources } from './open-sources.ts'
+import { OpenSources, slotOf } from './open-sources.ts'
 import { type CheckedOptions, checkName, checkOptions } from './options.ts'
-import { listHeld } from './protocol/held-table.ts'
-import { expandSet } from './protocol/set-identifier.ts'
-import { allocateGroupMemory, type GroupMemory, transactionLimits } from './runtime/group-memory.ts'
+import { allocateGroupMemory, type GroupMemory, slotsFor, transactionLimits } from './runtime/group-memory.ts'
 import type {
   ControlNotice,
   ControlOptions,
-  FailureKind,
   HostRequest,
   SetPositions,
-  SetRecord
+  SetRecord,
+  ViewRecord
 } from './runtime/messages.ts'
 import { threadArguments, threadFile } from './runtime/thread-file.ts'
 import { SetHistory } from './set-history.ts'
@@ -35,13 +35,8 @@ import type {
   SetReport,
   SourcePort,
   VerifyReport,
-  VolumeOptions
+  ViewReport
 } from './types.ts'
-
-interface Request {
-  resolve(value: SetRecord | undefined): void
-  reject(error: Error): void
-}
 
 /**
  * Opens a group of backup components in this process: its memory first, then the control thread, which starts the rest.
@@ -51,13 +46,14 @@ export async function openGroup(options: GroupOptions): Promise<BackupGroup> {
   const checked = checkOptions(options)
   options.signal?.throwIfAborted()
   const secondaries = Math.min(checked.secondary?.components ?? 0, Math.max(1, checked.volumes.length))
-  const shape = {
+  const wanted = {
     components: checked.components,
     mirrors: checked.mirrors,
     volumes: checked.volumes.length,
     secondaries,
     componentMemoryBytes: checked.componentMemoryBytes
   }
+  const shape = { ...wanted, slots: slotsFor(wanted) }
   if (transactionLimits(shape).bytes === 0) {
     const message = `componentMemoryBytes is too little for ${checked.components} components with ${checked.mirrors} mirrors`
     throw new TidemarkError('TIDEMARK_OPTIONS', message, { option: 'componentMemoryBytes' })
@@ -69,6 +65,9 @@ export async function openGroup(options: GroupOptions): Promise<BackupGroup> {
     policy: checked.responsibility,
     periodMs: checked.formationPeriodMs,
     spares: checked.spares,
+    takeover: checked.takeover,
+    hangTimeoutMs: checked.hangTimeoutMs,
+    volumeNames: checked.volumes.map(({ name }) => name),
     directory:
       checked.secondary === undefined
         ? undefined
@@ -101,12 +100,12 @@ class ThreadedGroup extends EventEmitter<GroupEvents> implements BackupGroup {
   private readonly history: SetHistory
   private readonly latencies: GroupLatencies
   private readonly sources: OpenSources
-  private readonly requests = new Map<number, Request>()
+  private readonly requests = new HostRequests((request) => this.post(request))
+  private readonly failing: Failing
   private readonly exited: Promise<void>
   private positions: SetPositions = { forming: 0, formed: 0, secured: 0, applying: null, applied: 0 }
-  private nextRequest = 0
   private holders = 0
-  private views = 0
+  private spares: readonly number[] = []
   private state: GroupStatus['state'] = 'running'
   private suspension: Suspension | undefined
   private closing: Promise<void> | undefined
@@ -117,7 +116,7 @@ class ThreadedGroup extends EventEmitter<GroupEvents> implements BackupGroup {
     this.memory = memory
     this.worker = worker
     this.board = new Board(memory.board, memory.boardLayout)
-    this.sources = new OpenSources(this.board, options.components)
+    this.sources = new OpenSources(this.board)
     const limits = transactionLimits(memory.shape)
     this.facts = {
       board: memory.board,
@@ -127,11 +126,15 @@ class ThreadedGroup extends EventEmitter<GroupEvents> implements BackupGroup {
       transactionBytes: limits.bytes,
       transactionParts: limits.parts
     }
+    this.failing = new Failing(this, this.requests, (id) => {
+      this.checkOpen()
+      slotOf(this.board, id)
+    })
     this.history = new SetHistory()
-    this.latencies = new GroupLatencies(this.board, options.components)
-    let opened: Request = { resolve: () => {}, reject: () => {} }
+    this.latencies = new GroupLatencies(this.board)
+    let opened: { resolve(): void; reject(error: Error): void } = { resolve: () => {}, reject: () => {} }
     this.opened = new Promise((resolve, reject) => {
-      opened = { resolve: () => resolve(), reject }
+      opened = { resolve, reject }
     })
     this.exited = new Promise((resolve) => {
       worker.on('exit', () => {
@@ -143,7 +146,7 @@ class ThreadedGroup extends EventEmitter<GroupEvents> implements BackupGroup {
     worker.on('message', (notice: ControlNotice) => {
       if (notice.type === 'ready') {
         this.positions = notice.positions
-        opened.resolve(undefined)
+        opened.resolve()
       } else if (notice.type === 'failed') {
         const error = TidemarkError.fromRecord(notice.error)
         opened.reject(error)
@@ -178,7 +181,7 @@ class ThreadedGroup extends EventEmitter<GroupEvents> implements BackupGroup {
   }
 
   closeSource(name: string): Promise<void> {
-    return this.sources.close(name)
+    return this.sources.close(name, (id) => this.post({ type: 'close-source', id }))
   }
 
   async openPrimaryFile(): Promise<PrimaryFile> {
@@ -188,8 +191,9 @@ class ThreadedGroup extends EventEmitter<GroupEvents> implements BackupGroup {
   async closeSet(options: { label?: string; signal?: AbortSignal } = {}): Promise<SetReport> {
     this.checkOpen()
     if (options.label !== undefined) checkName('label', options.label)
-    const set = await this.ask((request) => ({ type: 'close-set', request, label: options.label }), options.signal)
-    return this.history.when((set as SetRecord).set, 'formed', options.signal)
+    const ask = (request: number): HostRequest => ({ type: 'close-set', request, label: options.label })
+    const set = (await this.requests.ask(ask, options.signal)) as number
+    return this.history.when(set, 'formed', options.signal)
   }
 
   async whenSecured(set?: number, options?: { signal?: AbortSignal }): Promise<SetReport> {
@@ -201,12 +205,14 @@ class ThreadedGroup extends EventEmitter<GroupEvents> implements BackupGroup {
   }
 
   async addComponent(): Promise<number> {
-    throw notYet('addComponent')
+    this.checkOpen()
+    return (await this.requests.ask((request) => ({ type: 'add', request }))) as number
   }
 
   async removeComponent(id: number): Promise<void> {
-    this.checkComponent(id)
-    throw notYet('removeComponent')
+    this.checkOpen()
+    slotOf(this.board, id)
+    await this.requests.ask((request) => ({ type: 'remove', request, id }))
   }
 
   async holdApplied(
@@ -221,7 +227,8 @@ class ThreadedGroup extends EventEmitter<GroupEvents> implements BackupGroup {
       if (--this.holders === 0 && this.closing === undefined) this.post({ type: 'release' })
     }
     try {
-      const record = await this.ask((request) => ({ type: 'hold', request }), options.signal)
+      const ask = (request: number): HostRequest => ({ type: 'hold', request })
+      const record = (await this.requests.ask(ask, options.signal)) as SetRecord | undefined
       const report = record === undefined ? this.beforeFirst() : this.history.report(record)
       return { report, release, [Symbol.dispose]: release }
     } catch (error) {
@@ -231,21 +238,9 @@ class ThreadedGroup extends EventEmitter<GroupEvents> implements BackupGroup {
   }
 
   heldUpdates(component: number, options: { limit?: number } = {}): HeldUpdate[] {
-    this.checkComponent(component)
     const { memory, board } = this
-    const { limit = 1000 } = options
-    const view = {
-      slot: component,
-      members: memory.shape.components,
-      mirrors: memory.shape.mirrors,
-      arena: new Arena(memory.arenas[component] as SharedArrayBuffer, memory.arenaLayout),
-      chunks: new ChunkTable(memory.chunkTables[component] as SharedArrayBuffer),
-      board
-    }
-    return listHeld(view, limit).map((held) => {
-      const { name, target = name } = this.options.volumes[held.volume] as VolumeOptions
-      return { ...held, volume: name, target, set: expandSet(held.set, board.loadNear()) }
-    })
+    const slot = slotOf(board, component)
+    return heldUpdatesOf(memory, board, this.options.volumes, slot, options.limit ?? 1000)
   }
 
   async verify(): Promise<VerifyReport> {
@@ -267,7 +262,7 @@ class ThreadedGroup extends EventEmitter<GroupEvents> implements BackupGroup {
       volumes,
       lastApplied,
       latencies: this.latencies,
-      view: this.views + 1
+      spares: this.spares
     })
   }
 
@@ -306,8 +301,8 @@ class ThreadedGroup extends EventEmitter<GroupEvents> implements BackupGroup {
     this.sources.abandon(SOURCE_CLOSED)
     const error = this.closedError()
     this.history.close(error)
-    for (const request of this.requests.values()) request.reject(error)
-    this.requests.clear()
+    this.requests.close(error)
+    this.failing.close(error)
   }
 
   private suspend(error: TidemarkError): void {
@@ -315,6 +310,9 @@ class ThreadedGroup extends EventEmitter<GroupEvents> implements BackupGroup {
     this.state = 'suspended'
     this.suspension = { error, atMs: Date.now() }
     this.sources.abandon(SOURCE_SUSPENDED)
+    this.requests.close(error)
+    this.history.close(error)
+    this.failing.close(error)
     this.emit('suspended', error)
   }
 
@@ -333,18 +331,28 @@ class ThreadedGroup extends EventEmitter<GroupEvents> implements BackupGroup {
         break
       }
       case 'view':
-        this.latencies.recordFailover(notice.tookMs)
-        this.views = notice.view
-        this.emit('warning', replacedWarning(notice.slots, notice.tookMs))
+        this.hearView(notice.record)
+        break
+      case 'spares':
+        this.spares = notice.ids
+        break
+      case 'arena':
+        this.memory.arenas[notice.slot] = notice.buffer
+        break
+      case 'member':
+        this.requests.answer(notice.request, notice.id)
+        break
+      case 'refused':
+        this.requests.refuse(notice.request, TidemarkError.fromRecord(notice.error))
         break
       case 'warning':
         this.emit('warning', TidemarkError.fromRecord(notice.error))
         break
       case 'closing-set':
-        this.answer(notice.request, { set: notice.set } as SetRecord)
+        this.requests.answer(notice.request, notice.set)
         break
       case 'held':
-        this.answer(notice.request, notice.record)
+        this.requests.answer(notice.request, notice.record)
         break
       case 'source-closed':
         this.sources.closed(notice.id)
@@ -372,40 +380,15 @@ class ThreadedGroup extends EventEmitter<GroupEvents> implements BackupGroup {
     return { set: applied, state: 'applied', consistencyTime: 0, updates: 0, bytes: 0, writtenBytes: 0 }
   }
 
-  private ask(make: (request: number) => HostRequest, signal: AbortSignal | undefined): Promise<SetRecord | undefined> {
-    signal?.throwIfAborted()
-    const request = this.nextRequest++
-    return new Promise((resolve, reject) => {
-      this.requests.set(request, { resolve, reject })
-      signal?.addEventListener(
-        'abort',
-        () => {
-          this.requests.delete(request)
-          reject(signal.reason)
-        },
-        { once: true }
-      )
-      this.post(make(request))
-    })
-  }
-
-  private answer(request: number, record: SetRecord | undefined): void {
-    this.requests.get(request)?.resolve(record)
-    this.requests.delete(request)
-  }
-
-  /** For our own tests: makes a component fail. */
-  failComponent(slot: number, how: FailureKind): void {
-    this.post({ type: 'fail', slot, how })
+  private hearView(record: ViewRecord): void {
+    if (record.reason === 'failed' || record.reason === 'hung') this.latencies.recordFailover(record.redundantMs)
+    const report: ViewReport = record
+    this.emit('view', report)
+    this.failing.hear(report)
   }
 
   private post(request: HostRequest): void {
     this.worker.postMessage(request)
-  }
-
-  private checkComponent(id: number): void {
-    if (Number.isSafeInteger(id) && id >= 0 && id < this.options.components) return
-    throw new TidemarkError('TIDEMARK_UNKNOWN_COMPONENT', `there is no component ${String(id)}`, { component: id })
   }
 
   private checkOpen(): void {
@@ -421,12 +404,6 @@ class ThreadedGroup extends EventEmitter<GroupEvents> implements BackupGroup {
   private closedError(): TidemarkError {
     return new TidemarkError('TIDEMARK_CLOSED', `group '${this.options.name}' is closed`, { group: this.options.name })
   }
-}
-
-function replacedWarning(components: readonly number[], tookMs: number): TidemarkError {
-  const took = tookMs.toFixed(1)
-  const message = `components ${components.join(', ')} ended and were replaced: all is redundant again after ${took} ms`
-  return new TidemarkError('TIDEMARK_NOT_REDUNDANT', message, { components: [...components], redundantMs: tookMs })
 }
 
 function notYet(what: string): TidemarkError {

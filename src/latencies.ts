@@ -14,9 +14,9 @@ export class GroupLatencies {
   private readonly board: Board
   private readonly cursors: number[]
 
-  constructor(board: Board, slots: number) {
+  constructor(board: Board) {
     this.board = board
-    this.cursors = new Array<number>(slots).fill(0)
+    this.cursors = new Array<number>(board.layout.slots).fill(0)
     const histogram = (): Histogram =>
       build({ lowestDiscernibleValue: 1, highestTrackableValue: LONGEST, numberOfSignificantValueDigits: 3 })
     this.histograms = {

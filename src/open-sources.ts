@@ -3,7 +3,6 @@ import type { Board } from './memory/board.ts'
 import {
   SET_WINDOW_MASK,
   SOURCE_CLOSED,
-  SOURCE_CLOSING,
   type SourceLayout,
   SourceMemory,
   sourceLayout
@@ -28,15 +27,13 @@ export interface NewSource {
 /** The sources of a group, as its host sees them: names, memory, which of them are open. */
 export class OpenSources {
   private readonly board: Board
-  private readonly components: number
   private readonly sources = new Map<string, OpenedSource>()
   private nextId = 0
   private nextSlot = 0
   private lastSet = 0
 
-  constructor(board: Board, components: number) {
+  constructor(board: Board) {
     this.board = board
-    this.components = components
   }
 
   /** Makes a source's memory. Components are taken in turn unless one is asked for. */
@@ -46,25 +43,22 @@ export class OpenSources {
     if (known !== undefined && known.memory.loadState() < SOURCE_CLOSED) {
       throw new TidemarkError('TIDEMARK_OPTIONS', `there is an open source '${name}' already`, { source: name })
     }
-    const { component, ringBytes } = checkSourceOptions(options, this.components)
+    const { component, ringBytes } = checkSourceOptions(options)
+    const slot = component === undefined ? this.nextMember() : slotOf(this.board, component)
     if (known !== undefined) this.closed(known.id)
     const layout = sourceLayout(ringBytes)
     const memory = new SourceMemory(SourceMemory.allocate(layout), layout)
-    const slot = component ?? this.nextSlot++ % this.components
     memory.storeAttached(slot)
     const id = this.nextId++
     this.sources.set(name, { id, name, memory, closers: [] })
-    return { facts: { id, buffer: memory.buffer, layout, slot }, memory, layout }
+    return { facts: { id, buffer: memory.buffer, layout, name }, memory, layout }
   }
 
-  /** Resolves when the control thread has let go of it; at once when there is none of that name. */
-  async close(name: string): Promise<void> {
+  /** Resolves when the control thread has let go of it; at once when there is none of that name. @param ask  it to do so */
+  async close(name: string, ask: (id: number) => void): Promise<void> {
     const source = this.sources.get(name)
     if (source === undefined || source.memory.loadState() >= SOURCE_CLOSED) return
-    if (source.memory.leaveOpen(SOURCE_CLOSING)) {
-      this.board.parking[source.memory.loadAttached()]?.wake()
-      source.memory.parking.wake()
-    }
+    ask(source.id)
     await new Promise<void>((resolve) => source.closers.push(resolve))
   }
 
@@ -93,10 +87,24 @@ export class OpenSources {
     return this.lastSet
   }
 
+  /** Components that new sources may go to are taken in turn. */
+  private nextMember(): number {
+    const eligible = this.board.loadEligible()
+    return eligible[this.nextSlot++ % eligible.length] ?? 0
+  }
+
   private rememberLastSet(source: OpenedSource): void {
     const forming = this.board.loadNear()
     for (let set = forming; set > Math.max(this.lastSet, forming - SET_WINDOW_MASK); set--) {
       if (source.memory.hasSetBegin(set | 0)) this.lastSet = set
     }
   }
+}
+
+/** Where the component with this identifier is. @throws TidemarkError TIDEMARK_UNKNOWN_COMPONENT */
+export function slotOf(board: Board, id: unknown): number {
+  for (let slot = 0; slot < board.layout.slots; slot++) {
+    if (board.loadShown(slot) !== 'empty' && board.loadIdentity(slot) === id) return slot
+  }
+  throw new TidemarkError('TIDEMARK_UNKNOWN_COMPONENT', `there is no component ${String(id)}`, { component: id })
 }

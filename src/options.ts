@@ -10,6 +10,8 @@ export interface CheckedOptions {
   readonly volumes: readonly VolumeOptions[]
   readonly components: number
   readonly spares: number
+  readonly takeover: 'spare' | 'survivors'
+  readonly hangTimeoutMs: number
   readonly mirrors: number
   readonly mirrorTarget: MirrorTarget
   readonly ordering: Ordering
@@ -104,14 +106,14 @@ export function checkOptions(options: GroupOptions): CheckedOptions {
   if (lagTargetMs !== undefined) notYet('lagTargetMs', 'a target for lag')
   if (spoolDirectory !== undefined) notYet('spoolDirectory', 'spooling formed sets')
   if (spoolLimitBytes !== undefined) notYet('spoolLimitBytes', 'spooling formed sets')
-  // Checked already; they matter when components can be replaced.
-  if (takeover !== undefined) oneOf('takeover', takeover, ['spare', 'survivors'])
-  if (hangTimeoutMs !== undefined) whole('hangTimeoutMs', hangTimeoutMs, 10, 3600_000)
   return {
     name: options.name === undefined ? 'group' : checkName('name', options.name),
     volumes: checkVolumes(options.volumes),
     components,
     spares: whole('spares', options.spares ?? 1, 0, LARGEST_COMPONENTS),
+    // The default is a spare where one is warm, else the survivors: that is what 'spare' does.
+    takeover: oneOf('takeover', takeover ?? 'spare', ['spare', 'survivors']),
+    hangTimeoutMs: whole('hangTimeoutMs', hangTimeoutMs ?? 1000, 10, 3600_000),
     mirrors: whole('mirrors', options.mirrors ?? 1, 1, components - 1),
     mirrorTarget: oneOf('mirrorTarget', options.mirrorTarget ?? 'spread', ['default', 'spread']),
     ordering: oneOf('ordering', options.ordering ?? 'volume-sequence', [
@@ -141,14 +143,9 @@ export interface CheckedSourceOptions {
 }
 
 export function checkSourceOptions(
-  options: { component?: number; ringBytes?: number } | undefined,
-  components: number
+  options: { component?: number; ringBytes?: number } | undefined
 ): CheckedSourceOptions {
   const { component, ringBytes } = options ?? {}
-  const isComponent = Number.isSafeInteger(component) && Number(component) >= 0 && Number(component) < components
-  if (component !== undefined && !isComponent) {
-    throw new TidemarkError('TIDEMARK_UNKNOWN_COMPONENT', `there is no component ${String(component)}`, { component })
-  }
   return {
     component,
     ringBytes: whole('ringBytes', ringBytes ?? USUAL_RING, SMALLEST_RING, LARGEST_RING)

@@ -1,4 +1,5 @@
-import { RECORD_SEQUENCE, RECORD_SET } from './memory/record.ts'
+import type { Board } from './memory/board.ts'
+import { RECORD_HOLDERS, RECORD_SEQUENCE, RECORD_SET } from './memory/record.ts'
 import type { SourceMemory } from './memory/source-memory.ts'
 import { expandSet } from './protocol/set-identifier.ts'
 import type { Receipt } from './types.ts'
@@ -36,13 +37,18 @@ export interface Settle {
  * @param ordinal  of the update's last record
  * @param near  a recent set, whole
  */
-export function readReceipt(memory: SourceMemory, ordinal: number, volume: string, near: number): Receipt {
-  const entry = ordinal & memory.mask
-  const at = memory.entries[entry] as number
+export function readReceipt(
+  memory: SourceMemory,
+  board: Board,
+  ordinal: number,
+  volume: string,
+  near: number
+): Receipt {
+  const at = memory.entries[ordinal & memory.mask] as number
   const holders: number[] = []
-  for (let slot = 0; slot < 64; slot++) {
-    const bits = memory.holders[entry * 2 + (slot >>> 5)] as number
-    if ((bits & (1 << (slot & 31))) !== 0) holders.push(slot)
+  for (let slot = 0; slot < board.layout.slots; slot++) {
+    const bits = memory.ints[(at >>> 2) + RECORD_HOLDERS + (slot >>> 5)] as number
+    if ((bits & (1 << (slot & 31))) !== 0) holders.push(board.loadIdentity(slot))
   }
   return {
     volume,

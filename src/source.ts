@@ -309,7 +309,7 @@ export class RingSource implements PrimarySource {
       call.settle.resolve(
         call.parts.map(({ volume }, n) => {
           const { name } = this.host.facts.volumes[volume] as { readonly name: string }
-          return readReceipt(this.memory, call.lasts[n] as number, name, this.host.near())
+          return readReceipt(this.memory, this.board, call.lasts[n] as number, name, this.host.near())
         })
       )
     }

@@ -40,8 +40,16 @@ const DISCARDED = 2
 const PRESSURE = 3
 const MAIL = 4
 const VIEW_DONE = 5
-/** Of the view's line: slots whose component begins empty, as bits of 0..31 and 32..63. */
+const BEAT = 6
+const IDENTITY = 7
+const SHOWN = 8
+/** Of a member's line, in float64 words. */
+const DEATH = 8
+/** Of the view's line, each as bits of slots 0..31 and 32..63. */
 const FRESH = 1
+const MEMBERS = 3
+const ELIGIBLE = 5
+const STOOD = 7
 
 /**
  * Phases of a change of view; the word on the board is view * 4 + phase.
@@ -55,6 +63,10 @@ export const PHASE_STOP = 1
 export const PHASE_REBUILD = 2
 export const PHASE_RESTORE = 3
 
+/** What the component of a slot is about, for those who look at the group. */
+const SHOWN_STATES = ['empty', 'active', 'joining', 'leaving', 'failed'] as const
+export type ShownState = (typeof SHOWN_STATES)[number]
+
 /** Statistics of one component, float64 each. */
 export const STAT_HELD_UPDATES = 0
 export const STAT_HELD_BYTES = 1
@@ -63,6 +75,9 @@ export const STAT_REJECTED = 3
 export const STAT_WAITS = 4
 export const STAT_RECEIVED = 5
 export const STAT_FREE_CHUNKS = 6
+/** Of the change of view that was last. */
+export const STAT_MOVED_UPDATES = 7
+export const STAT_MOVED_BYTES = 8
 const STATS = 16
 
 /** Of one set, float64 each: what its commit record says. Written by the control thread before the set may be transferred. */
@@ -84,6 +99,8 @@ export class Board {
   private readonly near: Float64Array<SharedArrayBuffer>
   private readonly timers: BigInt64Array<SharedArrayBuffer>
   private readonly members: Int32Array<SharedArrayBuffer>
+  /** The same lines. */
+  private readonly memberTimes: Float64Array<SharedArrayBuffer>
   private readonly secondaries: Int32Array<SharedArrayBuffer>
   /** The same lines: the fifth float64 of each. */
   private readonly writtenBytes: Float64Array<SharedArrayBuffer>
@@ -104,7 +121,9 @@ export class Board {
     // Line 0 the common timer; then one group-wide counter for each set in the window.
     const timersAt = take((1 + SET_WINDOW) * LINE_BYTES)
     this.timers = new BigInt64Array(buffer, timersAt, (1 + SET_WINDOW) * (LINE_BYTES / 8))
-    this.members = new Int32Array(buffer, take(layout.slots * LINE_BYTES), layout.slots * LINE_INTS)
+    const membersAt = take(layout.slots * LINE_BYTES)
+    this.members = new Int32Array(buffer, membersAt, layout.slots * LINE_INTS)
+    this.memberTimes = new Float64Array(buffer, membersAt, layout.slots * (LINE_BYTES / 8))
     const statsAt = take(layout.slots * LINE_BYTES)
     this.statistics = Array.from(
       { length: layout.slots },
@@ -204,18 +223,77 @@ export class Board {
   storeView(word: number): void {
     Atomics.store(this.group, VIEW * LINE_INTS, word)
   }
-  /** Before the phase in which it is needed. */
-  storeFresh(slots: readonly number[]): void {
+  /** Who belongs to the view, who of them may be given copies, who begins empty. Before the phase in which it is needed. */
+  storeMembership(members: readonly number[], eligible: readonly number[], fresh: readonly number[]): void {
+    this.storeBits(MEMBERS, members)
+    this.storeBits(ELIGIBLE, eligible)
+    this.storeBits(FRESH, fresh)
+  }
+  /** Slots in rising order. */
+  loadMembers(): number[] {
+    return this.loadBits(MEMBERS)
+  }
+  loadEligible(): number[] {
+    return this.loadBits(ELIGIBLE)
+  }
+  loadFresh(): number[] {
+    return this.loadBits(FRESH)
+  }
+  isMember(slot: number): boolean {
+    return (Atomics.load(this.group, VIEW * LINE_INTS + MEMBERS + (slot >>> 5)) & (1 << (slot & 31))) !== 0
+  }
+  private storeBits(at: number, slots: readonly number[]): void {
     const bits: [number, number] = [0, 0]
     for (const slot of slots) bits[slot < 32 ? 0 : 1] |= 1 << (slot & 31)
-    Atomics.store(this.group, VIEW * LINE_INTS + FRESH, bits[0])
-    Atomics.store(this.group, VIEW * LINE_INTS + FRESH + 1, bits[1])
+    Atomics.store(this.group, VIEW * LINE_INTS + at, bits[0])
+    Atomics.store(this.group, VIEW * LINE_INTS + at + 1, bits[1])
   }
-  isFresh(slot: number): boolean {
-    return (Atomics.load(this.group, VIEW * LINE_INTS + FRESH + (slot >>> 5)) & (1 << (slot & 31))) !== 0
+  private loadBits(at: number): number[] {
+    const slots: number[] = []
+    for (let slot = 0; slot < this.layout.slots; slot++) {
+      if ((Atomics.load(this.group, VIEW * LINE_INTS + at + (slot >>> 5)) & (1 << (slot & 31))) !== 0) slots.push(slot)
+    }
+    return slots
+  }
+  /** The last view in which everything was restored: what it moved counts. Stored before that view's phase `run`. */
+  loadStood(): number {
+    return Atomics.load(this.group, VIEW * LINE_INTS + STOOD)
+  }
+  storeStood(view: number): void {
+    Atomics.store(this.group, VIEW * LINE_INTS + STOOD, view)
+  }
+  /** The component in this slot, by its identifier, which is never used again; -1 when the slot is empty. */
+  loadIdentity(slot: number): number {
+    return Atomics.load(this.members, slot * LINE_INTS + IDENTITY) - 1
+  }
+  storeIdentity(slot: number, id: number): void {
+    Atomics.store(this.members, slot * LINE_INTS + IDENTITY, id + 1)
+  }
+
+  storeShown(slot: number, state: ShownState): void {
+    Atomics.store(this.members, slot * LINE_INTS + SHOWN, SHOWN_STATES.indexOf(state))
+  }
+  loadShown(slot: number): ShownState {
+    return SHOWN_STATES[Atomics.load(this.members, slot * LINE_INTS + SHOWN)] ?? 'empty'
   }
 
   // What a component tells.
+
+  /** A sign of life, at each turn of its duty cycle. Not ordered with anything. */
+  beat(slot: number): void {
+    const at = slot * LINE_INTS + BEAT
+    this.members[at] = ((this.members[at] as number) + 1) | 0
+  }
+  loadBeat(slot: number): number {
+    return Atomics.load(this.members, slot * LINE_INTS + BEAT)
+  }
+  /** When it dies, by clockMicroseconds, where that is known beforehand (tests): failovers are timed from there. 0: not known. */
+  storeDeath(slot: number, microseconds: number): void {
+    this.memberTimes[slot * (LINE_BYTES / 8) + DEATH] = microseconds
+  }
+  loadDeath(slot: number): number {
+    return this.memberTimes[slot * (LINE_BYTES / 8) + DEATH] as number
+  }
 
   /** The word of the view of which it has done its part. */
   loadViewDone(slot: number): number {

@@ -1,7 +1,7 @@
 /**
  * What a component knows of each chunk of its arena, 16 bytes a chunk, in shared memory so that others may look:
  *
- *      state | lane | highest set of its updates (low bits) | byte address behind the last update, 0 when it has none
+ *      state | sender and lane | highest set of its updates (low bits) | byte address behind the last update, 0 when it has none
  *
  * Only the component writes it. Between the chunk's beginning and `end` lie whole records of which it has taken note.
  */
@@ -16,6 +16,11 @@ export const CHUNK_FREE = 0
 export const CHUNK_GRANTED = 1
 /** Nobody writes into it; its sets are not secured yet. */
 export const CHUNK_CLOSED = 2
+/** Copies that a change of view moves are put there; they count when that view stands, and never were when it does not. */
+export const CHUNK_MOVING = 3
+
+const SENDER_SHIFT = 16
+const LANE_MASK = (1 << SENDER_SHIFT) - 1
 
 export class ChunkTable {
   readonly chunks: number
@@ -34,7 +39,11 @@ export class ChunkTable {
     return this.ints[chunk * INTS + STATE] as number
   }
   laneOf(chunk: number): number {
-    return this.ints[chunk * INTS + LANE] as number
+    return (this.ints[chunk * INTS + LANE] as number) & LANE_MASK
+  }
+  /** The slot whose component filled it; the own one where updates came from primary sources. */
+  senderOf(chunk: number): number {
+    return (this.ints[chunk * INTS + LANE] as number) >>> SENDER_SHIFT
   }
   setOf(chunk: number): number {
     return this.ints[chunk * INTS + SET] as number
@@ -53,10 +62,10 @@ export class ChunkTable {
   storeEnd(chunk: number, address: number): void {
     this.ints[chunk * INTS + END] = address
   }
-  grant(chunk: number, lane: number): void {
+  grant(chunk: number, lane: number, sender: number, state = CHUNK_GRANTED): void {
     const at = chunk * INTS
-    this.ints[at + STATE] = CHUNK_GRANTED
-    this.ints[at + LANE] = lane
+    this.ints[at + STATE] = state
+    this.ints[at + LANE] = (sender << SENDER_SHIFT) | lane
     this.ints[at + END] = 0
   }
 }

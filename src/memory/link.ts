@@ -31,8 +31,8 @@ export const ENTRY_WANT = 3
 export const ENTRY_PART_BEGIN = 4
 /** To a secondary component: the part ends. */
 export const ENTRY_PART_END = 5
-/** A copy that takes the place of one which was lost with its holder; the value is its address. */
-export const ENTRY_RESTORE = 6
+/** A copy that a change of view moves here; the value is its address. */
+export const ENTRY_MOVED = 6
 
 /** Written in place of a sequence when the holder rejected the update (block 334). */
 export const REJECTED = -1

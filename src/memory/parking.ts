@@ -13,6 +13,11 @@ import { LINE_INTS } from './lines.ts'
  */
 export const PARKING_INTS = LINE_INTS
 
+/** For tests of hangs: this thread makes no progress any more, and burns no core. */
+export function standStill(): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)
+}
+
 export class Parking {
   private readonly words: Int32Array<SharedArrayBuffer>
   private readonly at: number

@@ -10,15 +10,20 @@
  *      +-------------------+---------+---------+-------------------+
  *      | offset (float64)  | length  | set     | sequence (float64)|
  *      +-------------------+---------+---------+-------------------+
- *      | payload, padded to 8 bytes ...                             |
+ *      48        52        56
+ *      +---------+---------+-----------------------------------------
+ *      | holders           | payload, padded to 8 bytes ...
+ *      +---------+---------+-----------------------------------------
  *
  * `bytes`     of the whole record with its padding, so that memory can be walked record by record
  * `position`  the unwrapped ordinal in the source; (source, position) is the update's name
  * `length`    bytes of data. A zero update has no data: its payload is the length of its range as a float64
  * `set`       the low 32 bits of the set identifier; written by the component that took it
  * `sequence`  0 until the responsible component has given one
+ * `holders`   a bit for each slot whose component holds a copy, slots 0..31 and 32..63; written by the component that took it,
+ *             again when a change of view has moved copies. Every copy tells, so whoever survives knows what is missing
  */
-export const HEADER_BYTES = 48
+export const HEADER_BYTES = 56
 export const HEADER_INTS = HEADER_BYTES / 4
 
 export const RECORD_BYTES = 0
@@ -27,11 +32,12 @@ export const RECORD_SOURCE = 2
 export const RECORD_VOLUME = 3
 export const RECORD_LENGTH = 8
 export const RECORD_SET = 9
+export const RECORD_HOLDERS = 12
 /** Indices in float64 words. */
 export const RECORD_POSITION = 2
 export const RECORD_OFFSET = 3
 export const RECORD_SEQUENCE = 5
-export const RECORD_PAYLOAD = 6
+export const RECORD_PAYLOAD = 7
 
 /** The range reads as zeros. */
 export const FLAG_ZERO = 1
@@ -43,12 +49,6 @@ export const FLAG_RECEIPT = 4
 export const FLAG_SAMPLED = 8
 /** A copy sent by the responsible component to a mirror; without it, by the taker to the responsible one. */
 export const FLAG_MIRROR = 16
-/** Bits 8..15: slot + 1 of the first component beside the holder to which it sent the update; 0 for none. */
-export const MIRRORED_TO_SHIFT = 8
-export const MIRRORED_TO_MASK = 0xff << MIRRORED_TO_SHIFT
-/** Bits 16..23: slot + 1 of the component that took the update from its source; every copy has it. */
-export const TAKER_SHIFT = 16
-export const TAKER_MASK = 0xff << TAKER_SHIFT
 /** Not acknowledged when a view changed: it was dropped, though its chunk is still held. */
 export const FLAG_DROPPED = 32
 

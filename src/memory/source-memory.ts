@@ -9,7 +9,6 @@ import { Parking } from './parking.ts'
  *      line 1    parking: the source sleeps until the acknowledged position moves
  *      lines     set begins: SET_WINDOW x (set, ordinal), written by the attached component
  *      ring      entries [ordinal & mask] = address of the record; `released` is the acknowledged position
- *      holders   per entry a bit for each slot that holds it, for updates that want a receipt
  *      body      the records; one never wraps around the end
  *
  * The acknowledged position is one word: it moves, in one store, past updates that mirrors+1 components hold. What belongs to
@@ -39,7 +38,7 @@ export interface SourceLayout {
   readonly capacity: number
 }
 
-/** A record with no data takes 48 bytes; fewer entries than that suffice, as most updates carry some. */
+/** A record with no data takes 56 bytes; fewer entries than that suffice, as most updates carry some. */
 export function sourceLayout(ringBytes: number): SourceLayout {
   const bodyBytes = powerOfTwoAtLeast(ringBytes)
   return { bodyBytes, capacity: Math.max(16, bodyBytes / 64) }
@@ -52,8 +51,6 @@ export class SourceMemory extends EntryRing {
   readonly ints: Int32Array<SharedArrayBuffer>
   readonly floats: Float64Array<SharedArrayBuffer>
   readonly bytes: Buffer<SharedArrayBuffer>
-  /** [(ordinal & mask) * 2]: bits of slots 0..31, then 32..63. Written before the acknowledged position. */
-  readonly holders: Int32Array<SharedArrayBuffer>
   /** Where the source sleeps until the acknowledged position or the state has changed. */
   readonly parking: Parking
   private readonly header: Int32Array<SharedArrayBuffer>
@@ -65,16 +62,14 @@ export class SourceMemory extends EntryRing {
     this.bodyBytes = layout.bodyBytes
     this.header = new Int32Array(buffer, 0, HEADER_LINES * LINE_INTS)
     this.parking = new Parking(this.header, PARKING)
-    const holdersAt = ringAt + entryRingBytes(layout.capacity)
-    this.holders = new Int32Array(buffer, holdersAt, layout.capacity * 2)
-    const bodyAt = holdersAt + linesFor(layout.capacity * 8)
+    const bodyAt = ringAt + entryRingBytes(layout.capacity)
     this.ints = new Int32Array(buffer, bodyAt, layout.bodyBytes / 4)
     this.floats = new Float64Array(buffer, bodyAt, layout.bodyBytes / 8)
     this.bytes = Buffer.from(buffer, bodyAt, layout.bodyBytes)
   }
 
   static allocate(layout: SourceLayout): SharedArrayBuffer {
-    const rings = entryRingBytes(layout.capacity) + linesFor(layout.capacity * 8)
+    const rings = entryRingBytes(layout.capacity)
     const buffer = new SharedArrayBuffer(HEADER_LINES * LINE_BYTES + rings + linesFor(layout.bodyBytes))
     // The first place of the set begins would otherwise be taken for set 0; no set of that place has these low bits.
     new Int32Array(buffer)[BEGINS] = 1

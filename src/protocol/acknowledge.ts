@@ -1,9 +1,16 @@
 import type { Arena } from '../memory/arena.ts'
-import { FLAG_MORE, FLAG_RECEIPT, FLAG_SAMPLED, RECORD_FLAGS, RECORD_SEQUENCE, RECORD_SET } from '../memory/record.ts'
-import { onwardOf } from './members.ts'
+import {
+  FLAG_MORE,
+  FLAG_RECEIPT,
+  FLAG_SAMPLED,
+  RECORD_FLAGS,
+  RECORD_HOLDERS,
+  RECORD_SEQUENCE,
+  RECORD_SET
+} from '../memory/record.ts'
 import type { OutLink } from './out-link.ts'
 import { isAfter } from './set-identifier.ts'
-import type { Setting } from './setting.ts'
+import { arenaOf, type Setting } from './setting.ts'
 import type { SourceIntake } from './source-intake.ts'
 
 /**
@@ -18,7 +25,7 @@ export class Acknowledger {
   constructor(setting: Setting, outs: readonly OutLink[]) {
     this.setting = setting
     this.outs = outs
-    this.arena = setting.arenas[setting.slot] as Arena
+    this.arena = arenaOf(setting, setting.slot)
   }
 
   /** Returns how many updates it acknowledged. */
@@ -74,16 +81,8 @@ export class Acknowledger {
     if ((flags & FLAG_RECEIPT) === 0) return
     memory.ints[word] = this.arena.ints[(own >>> 2) + RECORD_SET] as number
     memory.floats[(at >>> 3) + RECORD_SEQUENCE] = this.arena.floats[(own >>> 3) + RECORD_SEQUENCE] as number
-    const { slot, mirrors, members } = this.setting
-    const holders = intake.sentTo(ordinal)
-    // Another one is responsible: it passed the update on.
-    if (intake.wasRequested(ordinal)) holders.push(...onwardOf(holders[0] as number, slot, mirrors, members))
-    holders.push(slot)
-    const entry = (ordinal & memory.mask) * 2
-    memory.holders[entry] = 0
-    memory.holders[entry + 1] = 0
-    for (const holder of holders) {
-      memory.holders[entry + (holder >>> 5)] = (memory.holders[entry + (holder >>> 5)] as number) | (1 << (holder & 31))
-    }
+    const copy = (own >>> 2) + RECORD_HOLDERS
+    memory.ints[(at >>> 2) + RECORD_HOLDERS] = this.arena.ints[copy] as number
+    memory.ints[(at >>> 2) + RECORD_HOLDERS + 1] = this.arena.ints[copy + 1] as number
   }
 }

@@ -10,7 +10,6 @@ import {
 } from '../memory/board.ts'
 import type { Link } from '../memory/link.ts'
 import type { Parking } from '../memory/parking.ts'
-import { RECORD_SEQUENCE } from '../memory/record.ts'
 import { SOURCE_CLOSING } from '../memory/source-memory.ts'
 import { Acknowledger } from './acknowledge.ts'
 import { Credits } from './credits.ts'
@@ -23,7 +22,7 @@ import { InLink, Receiver } from './receive.ts'
 import { Restore } from './restore.ts'
 import { Sequencer } from './sequencer.ts'
 import { isAfter } from './set-identifier.ts'
-import type { Setting } from './setting.ts'
+import { arenaOf, type Setting } from './setting.ts'
 import { SourceIntake } from './source-intake.ts'
 import { Taker } from './take.ts'
 import { Transfer } from './transfer.ts'
@@ -60,6 +59,7 @@ export const PARTS: ComponentParts = {
 export class BackupComponent {
   readonly held: HeldUpdates
   readonly credits: Credits
+  /** By slot: of the members of the view, the own one left out. */
   readonly outs: readonly OutLink[]
   readonly taker: Taker
   readonly receiver: Receiver
@@ -67,6 +67,7 @@ export class BackupComponent {
   readonly intakes: SourceIntake[] = []
   private readonly setting: Setting
   private readonly acknowledger: Acknowledger
+  private readonly peers: readonly OutLink[]
   private readonly links: readonly InLink[]
   private readonly arena: Arena
   /** Sources that found no room, in the order in which they did: served first come, first served. */
@@ -77,22 +78,23 @@ export class BackupComponent {
   private pressure = 0
 
   /**
-   * @param setting  its `firstSet` is the first unsecured one
    * @param inherit  fills in what is held already, when a view has changed
    */
   constructor(setting: Setting, parts: Partial<ComponentParts> = {}, inherit?: (held: HeldUpdates) => void) {
     const { outLink, places, taker, held, transfer } = { ...PARTS, ...parts }
     this.setting = setting
-    this.arena = setting.arenas[setting.slot] as Arena
-    const peers = Array.from({ length: setting.members }, (_, slot) => slot)
-    this.outs = peers.map((slot) => {
+    this.arena = arenaOf(setting, setting.slot)
+    const peers = setting.members.filter((slot) => slot !== setting.slot)
+    this.peers = peers.map((slot) => {
       const parking = setting.board.parking[slot] as Parking
-      const arena = setting.arenas[slot] as Arena
-      return new outLink(slot, setting.outgoing[slot] as Link, arena, parking, lanesPerPeer(setting.mirrors))
+      const link = setting.outgoing[slot] as Link
+      return new outLink(slot, link, arenaOf(setting, slot), parking, lanesPerPeer(setting.mirrors))
     })
-    this.links = peers
-      .filter((slot) => slot !== setting.slot)
-      .map((slot) => new InLink(slot, setting.incoming[slot] as Link, setting.mirrors - 1))
+    // Without holes: it is looked into for each update.
+    const outs: (OutLink | undefined)[] = Array.from({ length: setting.board.layout.slots }, () => undefined)
+    for (const out of this.peers) outs[out.slot] = out
+    this.outs = outs as OutLink[]
+    this.links = peers.map((slot) => new InLink(slot, setting.incoming[slot] as Link, setting.mirrors - 1))
     this.held = new held(setting.tables, setting.firstSet)
     inherit?.(this.held)
     this.credits = new Credits(setting, this.outs, places)
@@ -122,31 +124,30 @@ export class BackupComponent {
   restoreStep(restore: Restore): number {
     let work = 0
     for (const link of this.links) work += this.receiver.receiveFrom(link)
-    for (const out of this.outs) if (out.slot !== this.setting.slot) work += out.receiveAnswers(this.arena)
+    for (const out of this.peers) work += out.receiveAnswers(this.arena)
     work += restore.send()
-    for (const out of this.outs) if (out.slot !== this.setting.slot) work += out.flushOverflow()
-    for (const out of this.outs) if (out.slot !== this.setting.slot) out.publish()
+    for (const out of this.peers) work += out.flushOverflow()
+    for (const out of this.peers) out.publish()
     return work
   }
 
-  /** Everything is restored: what is held is brought into order, usual credits are given again. */
-  endRestore(): void {
-    this.credits.places.closeAllRestored((this.setting.firstSet - 1) | 0)
-    this.held.sort((address) => this.arena.floats[(address >>> 3) + RECORD_SEQUENCE] as number)
+  /** The view stands: what was moved counts. */
+  keepMoved(): void {
+    this.credits.places.keepMoved((this.setting.firstSet - 1) | 0)
   }
 
   /** One turn. Returns how much was done; 0 when there was nothing. */
   step(): number {
     let work = 0
     for (const link of this.links) work += this.receiver.receiveFrom(link)
-    for (const out of this.outs) if (out.slot !== this.setting.slot) work += out.receiveAnswers(this.arena)
+    for (const out of this.peers) work += out.receiveAnswers(this.arena)
     for (const intake of this.intakes) work += this.acknowledger.acknowledge(intake)
     work += this.takeFromSources()
     work += this.closeSets()
     work += this.serveLanes()
     work += this.transfer.send()
-    for (const out of this.outs) if (out.slot !== this.setting.slot) work += out.flushOverflow()
-    for (const out of this.outs) if (out.slot !== this.setting.slot) out.publish()
+    for (const out of this.peers) work += out.flushOverflow()
+    for (const out of this.peers) out.publish()
     if (work > 0) this.report()
     return work
   }

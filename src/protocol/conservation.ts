@@ -1,6 +1,8 @@
+import { RECORD_POSITION, RECORD_VOLUME } from '../memory/record.ts'
 import { nameHashOfRange, type SetTables } from '../memory/set-tables.ts'
 import type { SourceMemory } from '../memory/source-memory.ts'
 import { isAfter } from './set-identifier.ts'
+import { ProtocolError } from './setting.ts'
 
 /**
  * Conservation: acknowledged to sources = held by responsible components, in number and in the sum over names. It is how
@@ -10,6 +12,39 @@ export interface Tally {
   updates: number
   /** Sum of nameHash, modulo 2^32. */
   names: number
+}
+
+/** What was acknowledged and what is held are not the same: an update is lost, or we have a bug. Nothing may go on as if not. */
+export class LossError extends ProtocolError {
+  override readonly name = 'LossError'
+  readonly sets: readonly number[]
+  /** Of these, some may miss updates: components responsible for them have died. Empty when none has. */
+  readonly volumes: readonly number[]
+
+  constructor(sets: readonly number[], volumes: readonly number[], acknowledged: number, held: number) {
+    super(
+      `set ${sets.join(', ')} is not conserved: ${acknowledged} updates acknowledged, ${held} held` +
+        (acknowledged === held ? ', not the same ones' : '')
+    )
+    this.sets = sets
+    this.volumes = volumes
+    this.counts = { acknowledged, held }
+  }
+
+  static together(losses: readonly LossError[]): LossError {
+    const volumes = new Set(losses.flatMap((loss) => loss.volumes))
+    const sum = (which: 'acknowledged' | 'held'): number =>
+      losses.reduce((total, loss) => total + loss.counts[which], 0)
+    const sets = losses.flatMap((loss) => loss.sets)
+    return new LossError(
+      sets,
+      [...volumes].sort((a, b) => a - b),
+      sum('acknowledged'),
+      sum('held')
+    )
+  }
+
+  private readonly counts: { readonly acknowledged: number; readonly held: number }
 }
 
 export interface CountedSource {
@@ -23,10 +58,15 @@ export interface CountedSource {
  * @param forming  the forming set (low bits), which is later than `set`
  */
 export function acknowledgedTo(source: CountedSource, set: number, forming: number): Tally {
-  const { memory } = source
+  const { begin, updates } = rangeOf(source, set, forming)
+  return { updates, names: nameHashOfRange(source.id, begin, updates) }
+}
+
+/** The ordinals that were acknowledged to a source in a set. */
+function rangeOf({ memory }: CountedSource, set: number, forming: number): { begin: number; updates: number } {
   // The position first: what it covers has its beginnings written.
   const acknowledged = memory.loadReleased()
-  if (!memory.hasSetBegin(set)) return { updates: 0, names: 0 }
+  if (!memory.hasSetBegin(set)) return { begin: 0, updates: 0 }
   const begin = memory.loadSetBegin(set)
   let end = acknowledged
   for (let later = (set + 1) | 0; !isAfter(later, forming); later = (later + 1) | 0) {
@@ -35,8 +75,37 @@ export function acknowledgedTo(source: CountedSource, set: number, forming: numb
       break
     }
   }
-  const updates = (end - begin) >>> 0
-  return { updates, names: nameHashOfRange(source.id, begin, updates) }
+  return { begin, updates: (end - begin) >>> 0 }
+}
+
+/**
+ * The volumes of which some update acknowledged in this set is not held: found by counting what still stands in the
+ * sources' rings. Undefined where the ring has been used again since: then it cannot be told.
+ */
+export function volumesThatLost(
+  sources: Iterable<CountedSource>,
+  tables: readonly SetTables[],
+  members: readonly number[],
+  set: number,
+  forming: number
+): number[] | undefined {
+  const missing = new Map<number, number>()
+  for (const source of sources) {
+    const { ints, floats, entries, mask } = source.memory
+    const { begin, updates } = rangeOf(source, set, forming)
+    for (let n = 0; n < updates; n++) {
+      const ordinal = (begin + n) | 0
+      const at = entries[ordinal & mask] as number
+      if (((floats[(at >>> 3) + RECORD_POSITION] as number) | 0) !== ordinal) return undefined
+      const volume = ints[(at >>> 2) + RECORD_VOLUME] as number
+      missing.set(volume, (missing.get(volume) ?? 0) + 1)
+    }
+  }
+  for (const slot of members) {
+    const table = (tables[slot] as SetTables).at(set)
+    for (const [volume, count] of missing) if (table.set === set) missing.set(volume, count - table.countOf(volume))
+  }
+  return [...missing].flatMap(([volume, count]) => (count === 0 ? [] : [volume])).sort((a, b) => a - b)
 }
 
 export interface ManifestSum extends Tally {
@@ -44,17 +113,18 @@ export interface ManifestSum extends Tally {
 }
 
 /**
- * The manifests of all components together; adds each volume's load to `loads`. A volume in the manifest of a component
+ * The manifests of all members together; adds each volume's load to `loads`. A volume in the manifest of a component
  * that is not responsible for it is a violation of I5: its name is returned.
  */
 export function sumManifests(
   tables: readonly SetTables[],
+  members: readonly number[],
   set: number,
   responsibility: Uint8Array,
-  loads: Float64Array
+  loads?: Float64Array
 ): ManifestSum & { misplaced: number } {
   const sum = { updates: 0, names: 0, bytes: 0, misplaced: -1 }
-  for (let slot = 0; slot < tables.length; slot++) {
+  for (const slot of members) {
     const table = (tables[slot] as SetTables).at(set)
     if (table.set !== set) continue
     for (let n = 0; n < table.touchedCount; n++) {
@@ -65,7 +135,7 @@ export function sumManifests(
       sum.updates += updates
       sum.bytes += bytes
       sum.names = (sum.names + table.namesOf(volume)) | 0
-      loads[volume] = (loads[volume] as number) + bytes + updates * LOAD_PER_UPDATE
+      if (loads !== undefined) loads[volume] = (loads[volume] as number) + bytes + updates * LOAD_PER_UPDATE
     }
   }
   return sum

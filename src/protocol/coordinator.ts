@@ -1,11 +1,18 @@
 import type { Board } from '../memory/board.ts'
 import type { SetTables } from '../memory/set-tables.ts'
 import { SET_WINDOW, SET_WINDOW_MASK } from '../memory/source-memory.ts'
-import { acknowledgedTo, type CountedSource, type ManifestSum, sumManifests } from './conservation.ts'
+import {
+  acknowledgedTo,
+  type CountedSource,
+  LossError,
+  type ManifestSum,
+  sumManifests,
+  volumesThatLost
+} from './conservation.ts'
 import type { FinalPositions } from './rebuild.ts'
-import { balanced, type ResponsibilityPolicy, roundRobin } from './responsibility.ts'
+import { balanced, type ResponsibilityPolicy, reassign, roundRobin } from './responsibility.ts'
 import { isAfter } from './set-identifier.ts'
-import { assert, ProtocolError } from './setting.ts'
+import { assert } from './setting.ts'
 import { ViewChanges } from './view-changes.ts'
 
 /** Why a set was closed. */
@@ -27,7 +34,10 @@ export interface SetProgress {
 
 export interface CoordinatorSetting {
   readonly board: Board
-  readonly members: number
+  /** Components at the beginning, in slots 0 .. founders-1. */
+  readonly founders: number
+  readonly mirrors: number
+  /** By slot. */
   readonly tables: readonly SetTables[]
   readonly policy: ResponsibilityPolicy
   readonly periodMs: number
@@ -39,10 +49,14 @@ export interface CoordinatorSetting {
   raiseCeiling(set: number): void
   /** A set has become formed, secured or applied. */
   onSet(progress: SetProgress): void
-  /** Acknowledged positions are final: components that rebuild ask for them. */
+  /** Acknowledged positions are final and sources are attached: members are told before they rebuild. */
   publishFinal(positions: FinalPositions): void
+  /** Roles are given anew. */
+  onReassigned?(view: number): void
   /** A view stands again. */
   onView(view: number): void
+  /** The simulator's deliberately broken variants replace it. */
+  readonly views?: typeof ViewChanges
 }
 
 /** Sets whose identifiers are made durable at once, so that this is done rarely. */
@@ -61,7 +75,6 @@ export class Coordinator {
   applyHeld = false
   closedEarly = 0
   private readonly setting: CoordinatorSetting
-  private readonly slots: readonly number[]
   /** Unsecured and unapplied sets, oldest first. */
   private readonly sets: SetProgress[] = []
   private readonly loads: Float64Array
@@ -73,11 +86,12 @@ export class Coordinator {
   private periodBegan: number
   private lastConsistencyTime: number
   private readonly views: ViewChanges
+  /** By unsecured set: volumes for which a component was responsible that has died since a view stood. */
+  private readonly suspects = new Map<number, Set<number>>()
   private closeAsked: { label: string | undefined; reason: CloseReason } | undefined
 
   constructor(setting: CoordinatorSetting, nowMs: number) {
     this.setting = setting
-    this.slots = Array.from({ length: setting.members }, (_, slot) => slot)
     this.loads = new Float64Array(setting.board.layout.volumes)
     this.forming = setting.firstSet
     this.secured = setting.firstSet - 1
@@ -85,31 +99,38 @@ export class Coordinator {
     this.ceiling = this.secured
     this.periodBegan = nowMs
     this.lastConsistencyTime = 0
-    const { board } = setting
-    this.views = new ViewChanges({
+    const { board, mirrors, secondaries } = setting
+    const founders = Array.from({ length: setting.founders }, (_, slot) => slot)
+    this.views = new (setting.views ?? ViewChanges)({
       board,
-      members: setting.members,
-      secondaries: setting.secondaries,
+      members: founders,
+      mirrors,
+      secondaries,
       sources: this.sources,
-      publishFinal: (positions) => setting.publishFinal(positions),
-      onRestored: () => this.checkAllConserved(),
-      onView: (view) => setting.onView(view),
+      repairResponsibility: (members, eligible) => this.repairResponsibility(members, eligible),
+      publish: (positions) => setting.publishFinal(positions),
+      isConserved: () => this.isAllConserved(),
+      onReassigned: (view) => setting.onReassigned?.(view),
+      onView: (view) => {
+        this.suspects.clear()
+        setting.onView(view)
+      },
       wakeAll: () => this.wakeAll()
     })
     this.raiseCeilingFor(this.forming)
-    roundRobin(this.table(this.forming), this.slots, 0)
+    roundRobin(this.table(this.forming), founders, 0)
     const before = this.secured | 0
     board.storeSealed(before)
     board.storeTransfer(before)
     board.storeSecured(before)
     board.storeCommit(before)
     board.storeApply(before)
-    for (let slot = 0; slot < setting.members; slot++) {
+    for (const slot of founders) {
       board.storeQuiet(slot, before)
       board.storeManifested(slot, before)
       board.storeDiscarded(slot, before)
     }
-    for (let n = 0; n < setting.secondaries; n++) {
+    for (let n = 0; n < secondaries; n++) {
       board.storeJournaled(n, before)
       board.storeApplied(n, before)
     }
@@ -164,24 +185,105 @@ export class Coordinator {
     return dueInMs > 0 ? dueInMs : this.setting.periodMs
   }
 
-  /** A component's thread has ended: nothing that it does can come any more. */
-  failed(slot: number): void {
-    this.views.failed(slot)
+  // Changes of view (view-changes.ts).
+
+  get members(): readonly number[] {
+    return this.views.members
   }
-  /** A component that holds nothing is in its place, and looks at the board. */
-  replaced(slot: number): void {
-    this.views.replaced(slot)
+  get view(): number {
+    return this.views.current
+  }
+  /** No change of view is under way. */
+  get stands(): boolean {
+    return this.views.stands
+  }
+  /** There are enough members for all copies. */
+  get isRedundant(): boolean {
+    return this.views.isRedundant
   }
 
-  /** Everything acknowledged and unsecured is held by responsible components again; or else it is lost. */
-  private checkAllConserved(): void {
-    for (let set = this.secured + 1; set <= this.forming; set++) this.checkConservation(set)
+  /** A component's thread has ended: nothing that it does can come any more. */
+  failed(slot: number, replaced: boolean): void {
+    this.suspect(slot)
+    this.views.failed(slot, replaced)
+  }
+  /** A component that holds nothing is in its slot, and looks at the board. */
+  ready(slot: number): void {
+    this.views.ready(slot)
+  }
+  /** A component that holds nothing is in a new slot, and looks at the board. It gets volumes from the next set on. */
+  join(slot: number): void {
+    const { board } = this.setting
+    board.storeDiscarded(slot, this.secured | 0)
+    this.views.join(slot)
+  }
+  /** From now on nothing is given to it. */
+  leave(slot: number): void {
+    this.views.leave(slot)
+  }
+  /** Its thread is about to be ended. */
+  go(slot: number): void {
+    this.views.go(slot)
+  }
+  /** It is in no view that stood: what it holds does not count. */
+  isFresh(slot: number): boolean {
+    return this.views.isFresh(slot)
+  }
+  isEligible(slot: number): boolean {
+    return this.views.eligible.includes(slot)
+  }
+  /** A secondary component has been started again: it gets what it had not journaled. */
+  secondaryReplaced(): void {
+    this.views.begin()
+  }
+  /** Whether this component is given volumes in the forming set, and so works. */
+  isServing(slot: number, sinceSet: number): boolean {
+    return this.views.stands && this.forming > sinceSet && this.members.includes(slot)
+  }
+
+  private suspect(slot: number): void {
+    for (let set = this.secured + 1; set <= this.forming; set++) {
+      const volumes = this.suspects.get(set) ?? new Set<number>()
+      this.suspects.set(set, volumes)
+      for (const [volume, responsible] of this.table(set).entries()) if (responsible === slot) volumes.add(volume)
+    }
+  }
+
+  private repairResponsibility(members: readonly number[], eligible: readonly number[]): void {
+    for (let set = this.secured + 1; set <= this.forming; set++) {
+      reassign(this.table(set), members, eligible, this.loads)
+    }
+  }
+
+  /**
+   * Everything acknowledged and unsecured is held by responsible components again; or else it is lost. What the secondary
+   * has whole is not lost, though its confirm did not come yet: then that is awaited. False: ask again.
+   */
+  private isAllConserved(): boolean {
+    const lost: LossError[] = []
+    for (let set = this.secured + 1; set <= this.forming; set++) {
+      const loss = this.lossIn(set)
+      if (loss !== undefined) lost.push(loss)
+    }
+    if (lost.length === 0) return true
+    if (this.canStillBeSecured(lost[0] as LossError)) return false
+    throw LossError.together(lost)
+  }
+
+  private canStillBeSecured(loss: LossError): boolean {
+    const progress = this.sets.find(({ set }) => set === loss.sets[0])
+    if (progress === undefined) return false
+    if (progress.state === 'transferring') this.commit(progress)
+    if (progress.state !== 'committing') return false
+    if (this.secureCommitted(progress)) return this.isAllConserved()
+    return true
   }
 
   /** Wakes everyone who may have something to do because a word of the board has changed. */
   wakeComponents(): void {
-    const { board, members } = this.setting
-    for (let slot = 0; slot < members; slot++) board.parking[slot]?.wake()
+    // Of all slots: whoever is on its way in or out has to see changes of view too.
+    const { board } = this.setting
+    for (let slot = 0; slot < board.layout.slots; slot++) board.parking[slot]?.wake()
   }
 
   wakeAll(): void {
@@ -213,10 +315,10 @@ export class Coordinator {
 
   /** Someone waits for memory, and only the forming set can give any back: nothing earlier is still being secured. */
   private isShortOfMemory(): boolean {
-    const { board, members } = this.setting
+    const { board } = this.setting
     let short = false
     const secured = (this.forming - 1) | 0
-    for (let slot = 0; slot < members; slot++) {
+    for (const slot of this.members) {
       if (board.loadDiscarded(slot) !== secured) return false
       if (board.loadPressure(slot) === 1) short = true
     }
@@ -225,9 +327,9 @@ export class Coordinator {
 
   /** The tables of the next set are those of a set a window earlier: it must be gone everywhere. */
   private windowAllows(): boolean {
-    const { board, members } = this.setting
+    const { board } = this.setting
     const gone = (this.forming + 1 - SET_WINDOW) | 0
-    for (let slot = 0; slot < members; slot++) if (isAfter(gone, board.loadDiscarded(slot))) return false
+    for (const slot of this.members) if (isAfter(gone, board.loadDiscarded(slot))) return false
     return this.sets.length < SET_WINDOW - 1
   }
 
@@ -261,8 +363,9 @@ export class Coordinator {
 
   private decideResponsibility(set: number, next: number): void {
     const table = this.table(next)
-    if (this.setting.policy === 'round-robin') roundRobin(table, this.slots, ++this.turn)
-    else balanced(table, this.table(set), this.slots, this.loads)
+    const { eligible } = this.views
+    if (this.setting.policy === 'round-robin') roundRobin(table, eligible, ++this.turn)
+    else balanced(table, this.table(set), eligible, this.loads)
     // Old load fades, so that the table follows a change within a few periods.
     for (let volume = 0; volume < this.loads.length; volume++) {
       this.loads[volume] = (this.loads[volume] as number) / 2
@@ -295,8 +398,8 @@ export class Coordinator {
   }
 
   private seal(progress: SetProgress): boolean {
-    const { board, members } = this.setting
-    for (let slot = 0; slot < members; slot++) {
+    const { board } = this.setting
+    for (const slot of this.members) {
       if (isAfter(progress.set | 0, board.loadQuiet(slot))) return false
     }
     progress.state = 'sealed'
@@ -306,8 +409,8 @@ export class Coordinator {
   }
 
   private form(progress: SetProgress): boolean {
-    const { board, members } = this.setting
-    for (let slot = 0; slot < members; slot++) {
+    const { board } = this.setting
+    for (const slot of this.members) {
       if (isAfter(progress.set | 0, board.loadManifested(slot))) return false
     }
     const held = this.checkConservation(progress.set)
@@ -319,23 +422,31 @@ export class Coordinator {
   }
 
   private checkConservation(set: number): ManifestSum {
-    const low = set | 0
-    const held = sumManifests(this.setting.tables, low, this.table(set), this.loads)
+    const held = this.sumManifests(set, this.loads)
+    const loss = this.lossIn(set, held)
+    if (loss !== undefined) throw loss
+    return held
+  }
+
+  private sumManifests(set: number, loads?: Float64Array): ManifestSum {
+    const held = sumManifests(this.setting.tables, this.members, set | 0, this.table(set), loads)
     assert(held.misplaced < 0, `volume ${held.misplaced} has a second responsible component in set ${set}`)
+    return held
+  }
+
+  /** What is acknowledged in this set and held by no responsible component. */
+  private lossIn(set: number, held = this.sumManifests(set)): LossError | undefined {
     let updates = 0
     let names = 0
     for (const source of this.sources) {
-      const tally = acknowledgedTo(source, low, this.forming | 0)
+      const tally = acknowledgedTo(source, set | 0, this.forming | 0)
       updates += tally.updates
       names = (names + tally.names) | 0
     }
-    if (updates !== held.updates || names !== held.names) {
-      throw new ProtocolError(
-        `set ${set} is not conserved: ${updates} updates acknowledged, ${held.updates} held` +
-          (updates === held.updates ? ', not the same ones' : '')
-      )
-    }
-    return held
+    if (updates === held.updates && names === held.names) return undefined
+    const { tables } = this.setting
+    const known = volumesThatLost(this.sources, tables, this.members, set | 0, this.forming | 0)
+    return new LossError([set], known ?? [...(this.suspects.get(set) ?? [])], updates, held.updates)
   }
 
   /** One set after the other: the next one is released when the one before is journaled everywhere. */

@@ -2,9 +2,10 @@ import type { Arena } from '../memory/arena.ts'
 import { ENTRY_CLOSE, ENTRY_GRANT, entry, entryKind, entryValue } from '../memory/link.ts'
 import {
   chunkOf,
+  grantsMissing,
+  LANE_MOVING,
   LANE_ONWARD,
   LANE_REQUEST,
-  LANE_RESTORE,
   Lane,
   type LaneNotices,
   laneIndex,
@@ -16,7 +17,7 @@ import {
 import { onwardOf } from './members.ts'
 import type { OutLink } from './out-link.ts'
 import { type Granter, Places } from './places.ts'
-import { assert, type Setting } from './setting.ts'
+import { arenaOf, assert, type Setting } from './setting.ts'
 
 /** A chunk at another mirror that belongs to a chunk here: what comes into ours is passed on into it, at equal offsets. */
 export interface Onward {
@@ -41,25 +42,32 @@ export class Credits implements Granter, LaneNotices {
   private readonly arena: Arena
   private readonly kinds: number
   private readonly onward: (readonly Onward[])[]
-  private readonly onwardSlots: readonly (readonly number[])[]
+  /** By taker. */
+  private readonly onwardSlots: (readonly number[])[] = []
+  /** By peer: chunks for copies that this change of view moves. */
+  private readonly movingGranted: number[] = []
+  /** Our place among the members. */
+  private readonly position: number
   /** The highest secured set that was discarded. */
   private secured: number
 
   constructor(setting: Setting, outs: readonly OutLink[], placesType: typeof Places = Places) {
     this.setting = setting
     this.outs = outs
-    this.arena = setting.arenas[setting.slot] as Arena
-    this.kinds = lanesPerPeer(setting.mirrors)
+    this.arena = arenaOf(setting, setting.slot)
+    const { slot, mirrors, members, eligible } = setting
+    this.position = members.indexOf(slot)
+    this.kinds = lanesPerPeer(mirrors)
     this.secured = (setting.firstSet - 1) | 0
     const { layout } = this.arena
     this.own = new Lane(LANE_REQUEST, layout.chunkShift, this)
     this.onward = Array.from({ length: layout.chunks }, () => NONE)
-    this.onwardSlots = Array.from({ length: setting.members }, (_, taker) =>
-      taker === setting.slot || setting.mirrors === 1
-        ? []
-        : onwardOf(setting.slot, taker, setting.mirrors, setting.members)
-    )
-    this.places = new placesType(layout, setting.chunks, 1 + (setting.members - 1) * this.kinds, this)
+    for (const taker of members) {
+      if (taker !== slot && mirrors > 1) this.onwardSlots[taker] = onwardOf(eligible, slot, taker, mirrors)
+    }
+    const lanes = 1 + (members.length - 1) * this.kinds
+    const senders = Array.from({ length: lanes }, (_, lane) => this.senderOf(lane))
+    this.places = new placesType(layout, setting.chunks, senders, this)
   }
 
   /** The own lane closes a chunk or wants more of them. */
@@ -77,10 +85,7 @@ export class Credits implements Granter, LaneNotices {
   /** A peer writes no more into a chunk of ours; nor do we into those that belong to it. */
   closed(peer: number, value: number): void {
     const chunk = chunkOf(value)
-    if (laneKindOf(value) >= LANE_RESTORE) {
-      this.places.closeRestored(chunk, this.secured)
-      return
-    }
+    if (laneKindOf(value) === LANE_MOVING) return
     assert(chunk < this.onward.length, `component ${peer} closed a chunk that does not exist`)
     for (const { out, chunk: far } of this.onward[chunk] as readonly Onward[]) {
       ;(out.lanes[LANE_ONWARD] as Lane).close(far)
@@ -91,12 +96,24 @@ export class Credits implements Granter, LaneNotices {
 
   wanted(peer: number, value: number): void {
     const kind = laneKindOf(value)
-    if (kind >= LANE_RESTORE) {
-      const chunk = this.places.grantRestore(kind - LANE_RESTORE)
-      ;(this.outs[peer] as OutLink).notice(entry(ENTRY_GRANT, laneValue(kind, chunk)))
+    if (kind === LANE_MOVING) {
+      this.grantMoving(peer, chunkOf(value))
       return
     }
-    this.places.want(laneIndex(peer, laneKindOf(value), this.setting.slot, this.kinds), chunkOf(value))
+    const place = this.setting.members.indexOf(peer)
+    this.places.want(laneIndex(place, kind, this.position, this.kinds), chunkOf(value))
+  }
+
+  /** @param asked  the low bits of a number of chunks, counted from the first one */
+  private grantMoving(peer: number, asked: number): void {
+    let granted = this.movingGranted[peer] ?? 0
+    for (let missing = grantsMissing(asked, granted); missing > 0; missing--) {
+      const chunk = this.places.grantMoving(peer)
+      assert(chunk >= 0, 'an arena has no room for the copies that a change of view moves to it')
+      ;(this.outs[peer] as OutLink).notice(entry(ENTRY_GRANT, laneValue(LANE_MOVING, chunk)))
+      granted++
+    }
+    this.movingGranted[peer] = granted
   }
 
   discard(secured: number): void {
@@ -114,7 +131,7 @@ export class Credits implements Granter, LaneNotices {
       this.own.granted(chunk)
       return true
     }
-    const peer = peerOfLane(lane, this.setting.slot, this.kinds)
+    const peer = this.senderOf(lane)
     const kind = (lane - 1) % this.kinds
     if (kind === LANE_REQUEST && !this.setAsideOnward(peer, chunk)) return false
     ;(this.outs[peer] as OutLink).notice(entry(ENTRY_GRANT, laneValue(kind, chunk)))
@@ -122,7 +139,9 @@ export class Credits implements Granter, LaneNotices {
   }
 
   private setAsideOnward(taker: number, chunk: number): boolean {
-    const slots = this.onwardSlots[taker] as readonly number[]
+    const slots = this.onwardSlots[taker] ?? []
+    // Fewer members than copies: nothing can be taken, so nothing may be asked for.
+    if (slots.length < this.setting.mirrors - 1) return false
     let ready = true
     for (const slot of slots) {
       const lane = this.onwardLane(slot)
@@ -139,6 +158,10 @@ export class Credits implements Granter, LaneNotices {
       })
     }
     return true
+  }
+
+  private senderOf(lane: number): number {
+    return this.setting.members[peerOfLane(lane, this.position, this.kinds)] as number
   }
 
   private onwardLane(slot: number): Lane {

@@ -4,10 +4,9 @@ import { CHUNK_FREE, type ChunkTable } from '../memory/chunk-table.ts'
 import { REJECTED } from '../memory/link.ts'
 import {
   FLAG_ZERO,
-  MIRRORED_TO_MASK,
-  MIRRORED_TO_SHIFT,
   RECORD_BYTES,
   RECORD_FLAGS,
+  RECORD_HOLDERS,
   RECORD_LENGTH,
   RECORD_OFFSET,
   RECORD_PAYLOAD,
@@ -16,8 +15,7 @@ import {
   RECORD_VOLUME
 } from '../memory/record.ts'
 import { SET_WINDOW_MASK } from '../memory/source-memory.ts'
-import { lanesPerPeer, peerOfLane } from './lane.ts'
-import { mirrorsOf, onwardOf } from './members.ts'
+import { slotsOf } from './holders.ts'
 import { isAfter } from './set-identifier.ts'
 
 /** Figure 2B: one update that a component holds (R5; [0039]). */
@@ -37,8 +35,6 @@ export interface HeldEntry {
 
 export interface HeldView {
   readonly slot: number
-  readonly members: number
-  readonly mirrors: number
   readonly arena: Arena
   readonly chunks: ChunkTable
   readonly board: Board
@@ -55,11 +51,13 @@ export function listHeld(view: HeldView, limit: number): HeldEntry[] {
   for (let chunk = 0; chunk < chunks.chunks && held.length < limit; chunk++) {
     const end = chunks.endOf(chunk)
     if (chunks.stateOf(chunk) === CHUNK_FREE || end === 0) continue
-    const from = peerOfLane(chunks.laneOf(chunk), view.slot, lanesPerPeer(view.mirrors))
+    const from = chunks.senderOf(chunk)
     for (let address = chunk * arena.layout.chunkBytes; address < end && held.length < limit; ) {
       const bytes = arena.ints[(address >>> 2) + RECORD_BYTES] as number
       // It was given to someone else while we read.
       if (bytes <= 0 || address + bytes > end) break
+      const volume = arena.ints[(address >>> 2) + RECORD_VOLUME] as number
+      if (!(volume >= 0 && volume < view.board.layout.volumes)) break
       const isUnsecured = isAfter(arena.ints[(address >>> 2) + RECORD_SET] as number, secured)
       const isRejected = arena.floats[(address >>> 3) + RECORD_SEQUENCE] === REJECTED
       if (isUnsecured && !isRejected) held.push(readEntry(view, address, from))
@@ -85,13 +83,19 @@ function readEntry(view: HeldView, address: number, from: number): HeldEntry {
     offset: floats[f + RECORD_OFFSET] as number,
     length: isZero ? (floats[f + RECORD_PAYLOAD] as number) : (ints[i + RECORD_LENGTH] as number),
     responsible,
-    mirroredTo: mirroredTo(view, responsible, from, ((flags & MIRRORED_TO_MASK) >>> MIRRORED_TO_SHIFT) - 1),
+    mirroredTo: mirroredTo(
+      view,
+      responsible,
+      from,
+      slotsOf(ints[i + RECORD_HOLDERS] as number, ints[i + RECORD_HOLDERS + 1] as number)
+    ),
     mirroredFrom: from === view.slot ? null : from
   }
 }
 
-function mirroredTo(view: HeldView, responsible: number, from: number, first: number): number[] {
-  const { slot, mirrors, members } = view
-  if (from === slot) return responsible === slot ? mirrorsOf(slot, first, mirrors, members) : [responsible]
-  return responsible === slot ? onwardOf(slot, from, mirrors, members) : []
+/** To the responsible component by who took it for that one; to all others by the responsible one; by a mirror to nobody. */
+function mirroredTo(view: HeldView, responsible: number, from: number, holders: number[]): number[] {
+  const { slot } = view
+  if (responsible === slot) return holders.filter((holder) => holder !== slot && holder !== from)
+  return from === slot ? [responsible] : []
 }

@@ -11,6 +11,8 @@ const BLOCK = 4096
 /** A list of addresses that grows by blocks and gives them back. */
 export class AddressList {
   length = 0
+  /** Its addresses were gathered in any order. */
+  isGathered = false
   private readonly blocks: Int32Array[] = []
   private readonly pool: Int32Array[]
 
@@ -36,6 +38,7 @@ export class AddressList {
     all.sort((a, b) => keyOf(a) - keyOf(b))
     this.clear()
     for (const address of all) this.push(address)
+    this.isGathered = false
   }
 
   clear(): void {
@@ -99,13 +102,15 @@ export class HeldUpdates {
   }
 
   /** The addresses of the set's updates, in sequence order for each volume. */
-  listOf(set: number): AddressList {
-    return this.lists[set & SET_WINDOW_MASK] as AddressList
+  listOf(set: number, sequenceAt: (address: number) => number): AddressList {
+    const list = this.lists[set & SET_WINDOW_MASK] as AddressList
+    if (list.isGathered) list.sortBy(sequenceAt)
+    return list
   }
 
-  /** After updates were gathered in any order: by their sequences again. */
-  sort(sequenceAt: (address: number) => number): void {
-    for (const list of this.lists) if (list.length > 1) list.sortBy(sequenceAt)
+  /** Of unsecured sets, updates are noted in any order now and then in turn. Order is made when a set is sent, not before. */
+  gather(): void {
+    for (const list of this.lists) list.isGathered = true
   }
 
   /** Forgets a secured set; its table is for the set that comes a window later (R13). */
@@ -117,6 +122,7 @@ export class HeldUpdates {
     this.bytes[at] = 0
     const list = this.lists[at] as AddressList
     list.clear()
+    list.isGathered = false
     this.tables.at(set).restart((set + SET_WINDOW) | 0)
   }
 }

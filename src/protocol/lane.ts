@@ -16,8 +16,8 @@ export const LANE_REQUEST = 0
 export const LANE_MIRROR = 1
 export const LANE_ONWARD = 2
 
-/** Kinds from here on: copies that are restored into lane (kind - LANE_RESTORE) of a holder that begins empty. */
-export const LANE_RESTORE = 3
+/** Copies that a change of view moves; its chunks are asked for one by one, and belong to no usual credits. */
+export const LANE_MOVING = 3
 
 export function lanesPerPeer(mirrors: number): number {
   return mirrors === 1 ? 1 : 3
@@ -26,7 +26,8 @@ export function mirrorLane(mirrors: number): number {
   return mirrors === 1 ? LANE_REQUEST : LANE_MIRROR
 }
 
-// Lanes into one arena are numbered: 0 the own one, then each peer's, by kind.
+// Lanes into one arena are numbered: 0 the own one, then each peer's, by kind. Peers are counted by their place among the
+// members of the view, from 0.
 
 export function laneIndex(peer: number, kind: number, ownSlot: number, kinds: number): number {
   return 1 + (peer < ownSlot ? peer : peer - 1) * kinds + kind

@@ -1,8 +1,8 @@
 import type { Arena } from '../memory/arena.ts'
-import { ENTRY_RESTORE, ENTRY_UPDATE, entry, type Link, REJECTED } from '../memory/link.ts'
+import { ENTRY_MOVED, ENTRY_UPDATE, entry, type Link, REJECTED } from '../memory/link.ts'
 import type { Parking } from '../memory/parking.ts'
 import { RECORD_SEQUENCE } from '../memory/record.ts'
-import { LANE_RESTORE, Lane, type LaneNotices } from './lane.ts'
+import { LANE_MOVING, Lane, type LaneNotices } from './lane.ts'
 import { ProtocolError } from './setting.ts'
 
 const NO_RECORD = -1
@@ -12,8 +12,8 @@ export class OutLink implements LaneNotices {
   readonly slot: number
   readonly arena: Arena
   readonly lanes: readonly Lane[]
-  /** Lanes into which copies are restored, by kind. */
-  private readonly restoreLanes = new Map<number, Lane>()
+  /** Into which copies go that a change of view moves. */
+  readonly moving: Lane
   /** Entries below it were noted by the holder, and their sequences are known here. */
   noted = 0
   /** Entries below it are held also where the holder passed them on. */
@@ -40,6 +40,7 @@ export class OutLink implements LaneNotices {
     this.passesOn = laneCount > 1
     this.ownCopies = new Int32Array(link.capacity)
     this.lanes = Array.from({ length: laneCount }, (_, kind) => new Lane(kind, arena.layout.chunkShift, this))
+    this.moving = new Lane(LANE_MOVING, arena.layout.chunkShift, this)
   }
 
   /** Whether `entries` more fit; notices need some of it too, so callers leave a reserve. */
@@ -65,20 +66,13 @@ export class OutLink implements LaneNotices {
     return this.put(entry(ENTRY_UPDATE, address >>> 3))
   }
 
-  /** A copy that takes the place of one that was lost. */
-  sendRestored(address: number): number {
-    return this.put(entry(ENTRY_RESTORE, address >>> 3))
+  /** A copy that a change of view moves. */
+  sendMoved(address: number): number {
+    return this.put(entry(ENTRY_MOVED, address >>> 3))
   }
 
-  /** The lane of that kind; those for restored copies are made when they are needed. */
   lane(kind: number): Lane {
-    const usual = this.lanes[kind]
-    if (kind < LANE_RESTORE && usual !== undefined) return usual
-    const known = this.restoreLanes.get(kind)
-    if (known !== undefined) return known
-    const made = new Lane(kind, this.arena.layout.chunkShift, this)
-    this.restoreLanes.set(kind, made)
-    return made
+    return kind === LANE_MOVING ? this.moving : (this.lanes[kind] as Lane)
   }
 
   notice(word: number): void {

@@ -1,5 +1,5 @@
 import type { ArenaLayout } from '../memory/arena.ts'
-import { CHUNK_CLOSED, CHUNK_FREE, CHUNK_GRANTED, type ChunkTable } from '../memory/chunk-table.ts'
+import { CHUNK_CLOSED, CHUNK_FREE, CHUNK_GRANTED, CHUNK_MOVING, type ChunkTable } from '../memory/chunk-table.ts'
 import { grantsMissing } from './lane.ts'
 import { isAfter } from './set-identifier.ts'
 import { assert } from './setting.ts'
@@ -28,6 +28,7 @@ export interface Granter {
 export class Places {
   private readonly layout: ArenaLayout
   private readonly granter: Granter
+  private readonly senders: readonly number[]
   private readonly free: number[]
   /** Free chunks that only restored copies go into. */
   private readonly spare: number[]
@@ -40,10 +41,13 @@ export class Places {
   private readonly queue: number[] = []
   private readonly queued: Uint8Array
 
-  constructor(layout: ArenaLayout, table: ChunkTable, lanes: number, granter: Granter) {
+  /** @param senders  by lane: the slot whose component fills it */
+  constructor(layout: ArenaLayout, table: ChunkTable, senders: readonly number[], granter: Granter) {
+    const lanes = senders.length
     assert(layout.chunks >= lanes * USUAL_CHUNKS, `an arena of ${layout.chunks} chunks cannot serve ${lanes} lanes`)
     this.layout = layout
     this.granter = granter
+    this.senders = senders
     // The lowest chunks on top: memory that was used before is used again.
     const isFree = (chunk: number): boolean => table.stateOf(chunk) === CHUNK_FREE
     this.free = Array.from({ length: layout.chunks }, (_, n) => layout.chunks - 1 - n).filter(isFree)
@@ -78,7 +82,8 @@ export class Places {
     const before = table.endOf(chunk)
     table.storeEnd(chunk, address + bytes)
     if (before !== 0 && table.setOf(chunk) === set) return
-    assert(table.stateOf(chunk) === CHUNK_GRANTED, `an update lies in chunk ${chunk}, which is not granted`)
+    const state = table.stateOf(chunk)
+    assert(state === CHUNK_GRANTED || state === CHUNK_MOVING, `an update lies in chunk ${chunk}, which is not granted`)
     if (before === 0 || isAfter(set, table.setOf(chunk))) table.storeSet(chunk, set)
   }
 
@@ -101,24 +106,23 @@ export class Places {
     this.enqueueIfBelow(lane)
   }
 
-  /** A chunk for copies of that lane which are restored, from those set aside for it first. Never refused. */
-  grantRestore(lane: number): number {
-    const chunk = this.spare.shift() ?? this.free.pop()
-    assert(chunk !== undefined, 'an arena has no room for what its predecessor held')
-    this.table.grant(chunk, lane)
+  /**
+   * A chunk for copies that a change of view moves here; -1 when there is none left. Memory that was used before comes
+   * first, as long as every lane finds its usual chunks afterwards.
+   */
+  grantMoving(sender: number): number {
+    const isPlenty = this.free.length > this.senders.length * USUAL_CHUNKS
+    const chunk = (isPlenty ? this.free.pop() : (this.spare.shift() ?? this.free.pop())) ?? -1
+    if (chunk >= 0) this.table.grant(chunk, 0, sender, CHUNK_MOVING)
     return chunk
   }
 
-  /** It belongs to no lane's usual chunks. */
-  closeRestored(chunk: number, secured: number): void {
-    this.table.storeState(chunk, CHUNK_CLOSED)
-    this.freeIfSecured(chunk, secured)
-  }
-
-  /** When nothing is restored any more. */
-  closeAllRestored(secured: number): void {
+  /** The view stands: what was moved here counts from now on. */
+  keepMoved(secured: number): void {
     for (let chunk = 0; chunk < this.table.chunks; chunk++) {
-      if (this.table.stateOf(chunk) === CHUNK_GRANTED) this.closeRestored(chunk, secured)
+      if (this.table.stateOf(chunk) !== CHUNK_MOVING) continue
+      this.table.storeState(chunk, CHUNK_CLOSED)
+      this.freeIfSecured(chunk, secured)
     }
   }
 
@@ -163,7 +167,7 @@ export class Places {
         this.free.push(chunk)
         return NO_PLACE_ONWARD
       }
-      this.table.grant(chunk, lane)
+      this.table.grant(chunk, lane, this.senders[lane] as number)
       this.outstanding[lane] = (this.outstanding[lane] as number) + 1
       this.grantedSoFar[lane] = (this.grantedSoFar[lane] as number) + 1
     }

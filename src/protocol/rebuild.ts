@@ -1,5 +1,5 @@
 import type { Arena } from '../memory/arena.ts'
-import { CHUNK_CLOSED, CHUNK_FREE } from '../memory/chunk-table.ts'
+import { CHUNK_CLOSED, CHUNK_FREE, CHUNK_MOVING, type ChunkTable } from '../memory/chunk-table.ts'
 import {
   FLAG_DROPPED,
   RECORD_BYTES,
@@ -14,24 +14,26 @@ import {
 import { SET_WINDOW_MASK } from '../memory/source-memory.ts'
 import type { HeldUpdates } from './held.ts'
 import { isAfter } from './set-identifier.ts'
-import type { Setting } from './setting.ts'
+import { arenaOf, type Place, type Setting } from './setting.ts'
 
 /** Acknowledged positions (low 32 bits) by source, final for this change of view. A source that is not there has none left. */
 export type FinalPositions = ReadonlyMap<number, number>
 
 /** Calls `each` with the byte address of every unsecured update that this component holds. */
-export function forEachHeld(setting: Setting, secured: number, each: (address: number) => void): void {
-  const arena = setting.arenas[setting.slot] as Arena
-  const { chunks } = setting
-  for (let chunk = 0; chunk < chunks.chunks; chunk++) {
-    const end = chunks.endOf(chunk)
-    if (chunks.stateOf(chunk) === CHUNK_FREE || end === 0) continue
-    for (let address = chunk * arena.layout.chunkBytes; address < end; ) {
-      const i = address >>> 2
-      const isDropped = ((arena.ints[i + RECORD_FLAGS] as number) & FLAG_DROPPED) !== 0
-      if (!isDropped && isAfter(arena.ints[i + RECORD_SET] as number, secured)) each(address)
-      address += arena.ints[i + RECORD_BYTES] as number
-    }
+export function forEachHeld(place: Place, secured: number, each: (address: number) => void): void {
+  for (let chunk = 0; chunk < place.chunks.chunks; chunk++) forEachIn(place, chunk, secured, each)
+}
+
+function forEachIn(place: Place, chunk: number, secured: number, each: (address: number) => void): void {
+  const { chunks } = place
+  const { ints, layout } = arenaOf(place, place.slot)
+  const end = chunks.endOf(chunk)
+  if (chunks.stateOf(chunk) === CHUNK_FREE || end === 0) return
+  for (let address = chunk * layout.chunkBytes; address < end; ) {
+    const i = address >>> 2
+    const isDropped = ((ints[i + RECORD_FLAGS] as number) & FLAG_DROPPED) !== 0
+    if (!isDropped && isAfter(ints[i + RECORD_SET] as number, secured)) each(address)
+    address += ints[i + RECORD_BYTES] as number
   }
 }
 
@@ -40,30 +42,35 @@ export function forEachHeld(setting: Setting, secured: number, each: (address: n
  * acknowledged; it is counted anew, and chunks in which nothing remains are free.
  */
 export function cutBack(setting: Setting, held: HeldUpdates, secured: number, final: FinalPositions): void {
-  const arena = setting.arenas[setting.slot] as Arena
-  const { ints, floats, layout } = arena
-  const highest = new Map<number, number>()
-  forEachHeld(setting, secured, (address) => {
-    const i = address >>> 2
-    const source = ints[i + RECORD_SOURCE] as number
-    const ordinal = (floats[(address >>> 3) + RECORD_POSITION] as number) | 0
-    const acknowledged = final.get(source)
-    if (acknowledged !== undefined && ((ordinal - acknowledged) | 0) >= 0) {
-      ints[i + RECORD_FLAGS] = (ints[i + RECORD_FLAGS] as number) | FLAG_DROPPED
-      return
-    }
-    const set = ints[i + RECORD_SET] as number
-    const chunk = address >>> layout.chunkShift
-    const before = highest.get(chunk)
-    if (before === undefined || isAfter(set, before)) highest.set(chunk, set)
-    held.hold(set, ints[i + RECORD_BYTES] as number)
-    noteIfResponsible(setting, held, arena, address)
-  })
+  const arena = arenaOf(setting, setting.slot)
+  const { ints, floats } = arena
   const { chunks } = setting
   for (let chunk = 0; chunk < chunks.chunks; chunk++) {
-    const set = highest.get(chunk)
-    chunks.storeState(chunk, set === undefined ? CHUNK_FREE : CHUNK_CLOSED)
-    if (set !== undefined) chunks.storeSet(chunk, set)
+    let remains = false
+    let highest = 0
+    forEachIn(setting, chunk, secured, (address) => {
+      const i = address >>> 2
+      const ordinal = (floats[(address >>> 3) + RECORD_POSITION] as number) | 0
+      const acknowledged = final.get(ints[i + RECORD_SOURCE] as number)
+      if (acknowledged !== undefined && ((ordinal - acknowledged) | 0) >= 0) {
+        ints[i + RECORD_FLAGS] = (ints[i + RECORD_FLAGS] as number) | FLAG_DROPPED
+        return
+      }
+      const set = ints[i + RECORD_SET] as number
+      if (!remains || isAfter(set, highest)) highest = set
+      remains = true
+      held.hold(set, ints[i + RECORD_BYTES] as number)
+      noteIfResponsible(setting, held, arena, address)
+    })
+    chunks.storeState(chunk, remains ? CHUNK_CLOSED : CHUNK_FREE)
+    if (remains) chunks.storeSet(chunk, highest)
+  }
+}
+
+/** What a change of view had moved here counts if that view stood, and never was if it did not. */
+export function settleMoved(chunks: ChunkTable, stood: boolean): void {
+  for (let chunk = 0; chunk < chunks.chunks; chunk++) {
+    if (chunks.stateOf(chunk) === CHUNK_MOVING) chunks.storeState(chunk, stood ? CHUNK_CLOSED : CHUNK_FREE)
   }
 }
 

@@ -3,7 +3,7 @@ import { copyOnce } from '../memory/copy.ts'
 import {
   ENTRY_CLOSE,
   ENTRY_GRANT,
-  ENTRY_RESTORE,
+  ENTRY_MOVED,
   ENTRY_UPDATE,
   ENTRY_WANT,
   entryKind,
@@ -29,7 +29,7 @@ import type { OutLink } from './out-link.ts'
 import type { Places } from './places.ts'
 import { noteIfResponsible } from './rebuild.ts'
 import type { Sequencer } from './sequencer.ts'
-import { assert, type Setting } from './setting.ts'
+import { arenaOf, assert, type Setting } from './setting.ts'
 
 /** Entries read from one link before something else has its turn. */
 const BATCH = 1024
@@ -81,7 +81,7 @@ export class Receiver {
     this.held = held
     this.sequencer = sequencer
     this.credits = credits
-    this.arena = setting.arenas[setting.slot] as Arena
+    this.arena = arenaOf(setting, setting.slot)
   }
 
   /** Reads a batch from the link; answers what is held. Returns how many entries it read or answered. */
@@ -172,12 +172,12 @@ export class Receiver {
     if (kind === ENTRY_GRANT) this.credits.granted(link.slot, value)
     else if (kind === ENTRY_CLOSE) this.credits.closed(link.slot, value)
     else if (kind === ENTRY_WANT) this.credits.wanted(link.slot, value)
-    else if (kind === ENTRY_RESTORE) this.acceptRestored(value * 8)
+    else if (kind === ENTRY_MOVED) this.acceptMoved(value * 8)
     else assert(false, `entry of unknown kind from component ${link.slot}`)
   }
 
-  /** A copy that our predecessor held, with the sequence that it had. */
-  private acceptRestored(address: number): void {
+  /** A copy that shall be held here from the new view on, with the sequence that it has. */
+  private acceptMoved(address: number): void {
     const set = this.arena.ints[(address >>> 2) + RECORD_SET] as number
     const bytes = this.arena.ints[(address >>> 2) + RECORD_BYTES] as number
     this.places.note(address, bytes, set)

@@ -23,19 +23,52 @@ export function balanced(table: Uint8Array, previous: Uint8Array, slots: readonl
     table.set(previous)
     return
   }
-  const loaded: number[] = []
-  let idle = 0
-  for (let volume = 0; volume < table.length; volume++) {
-    if ((loads[volume] as number) > 0) loaded.push(volume)
-    else table[volume] = slots[idle++ % slots.length] as number
-  }
+  const volumes = Array.from(table.keys())
+  const loaded = volumes.filter((volume) => (loads[volume] as number) > 0)
   loaded.sort((a, b) => (loads[b] as number) - (loads[a] as number) || a - b)
   const carried = new Float64Array(slots.length)
+  const counts = new Int32Array(slots.length)
   for (const volume of loaded) {
     let least = 0
     for (let n = 1; n < slots.length; n++) if ((carried[n] as number) < (carried[least] as number)) least = n
     table[volume] = slots[least] as number
     carried[least] = (carried[least] as number) + (loads[volume] as number)
+    counts[least] = (counts[least] as number) + 1
+  }
+  for (const volume of volumes) {
+    if ((loads[volume] as number) > 0) continue
+    let fewest = 0
+    for (let n = 1; n < slots.length; n++) if ((counts[n] as number) < (counts[fewest] as number)) fewest = n
+    table[volume] = slots[fewest] as number
+    counts[fewest] = (counts[fewest] as number) + 1
+  }
+}
+
+/**
+ * Gives the volumes of components that are not there any more to the others: heaviest first, each to the one that carries
+ * least. All others stay.
+ */
+export function reassign(
+  table: Uint8Array,
+  members: readonly number[],
+  eligible: readonly number[],
+  loads: Float64Array
+): void {
+  const weight = (volume: number): number => 1 + (loads[volume] as number)
+  const carried = new Map<number, number>(eligible.map((slot) => [slot, 0]))
+  const orphans: number[] = []
+  for (let volume = 0; volume < table.length; volume++) {
+    const slot = table[volume] as number
+    if (!members.includes(slot)) orphans.push(volume)
+    else carried.set(slot, (carried.get(slot) ?? 0) + weight(volume))
+  }
+  orphans.sort((a, b) => weight(b) - weight(a) || a - b)
+  for (const volume of orphans) {
+    const least = eligible.reduce((best, slot) =>
+      (carried.get(slot) as number) < (carried.get(best) as number) ? slot : best
+    )
+    table[volume] = least
+    carried.set(least, (carried.get(least) as number) + weight(volume))
   }
 }
 
@@ -54,6 +87,9 @@ function isBalanced(table: Uint8Array, slots: readonly number[], loads: Float64A
   }
   let most = 0
   for (const sum of carried.values()) if (sum > most) most = sum
+  // A new component gets its share also where nobody writes.
+  const serving = new Set(table)
+  if (table.length >= slots.length && !slots.every((slot) => serving.has(slot))) return false
   // One heavy volume cannot be divided: no table does better than its load.
   return most <= Math.max(largest, (total / slots.length) * TOLERANCE)
 }

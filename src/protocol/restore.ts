@@ -1,26 +1,29 @@
 import type { Arena } from '../memory/arena.ts'
 import { copyOnce } from '../memory/copy.ts'
-import { FLAG_MIRROR, RECORD_BYTES, RECORD_FLAGS } from '../memory/record.ts'
-import { holdersOf } from './holders.ts'
-import { LANE_RESTORE, type Lane } from './lane.ts'
+import {
+  RECORD_BYTES,
+  RECORD_HOLDERS,
+  RECORD_POSITION,
+  RECORD_SET,
+  RECORD_SOURCE,
+  RECORD_VOLUME
+} from '../memory/record.ts'
+import { SET_WINDOW_MASK } from '../memory/source-memory.ts'
+import { HolderRule, hasSlot } from './holders.ts'
 import type { OutLink } from './out-link.ts'
 import { forEachHeld } from './rebuild.ts'
-import type { Setting } from './setting.ts'
+import { arenaOf, type Setting } from './setting.ts'
 
 /** Copies sent before something else has its turn. */
 const BATCH = 512
 const ENTRY_RESERVE = 16
 
-interface Missing {
-  readonly address: number
-  readonly slot: number
-  readonly lane: number
-  readonly isMirror: boolean
-}
-
 /**
- * Gives to components that begin empty what their predecessors held: each update's first surviving holder, the responsible
- * one before all others, sends the copy, its sequence with it. All survivors agree on who that is without asking.
+ * Makes everything redundant in a new view: what lost a copy gets another one, what has a new responsible component is
+ * handed over to it, its sequence with it. All who hold an update agree, by the rule in holders.ts, on who sends it.
+ *
+ * The holders in the copies that are there already are changed only when the view stands (`keep`): until then a further
+ * death begins all of it again, from what was true before.
  */
 export class Restore {
   movedUpdates = 0
@@ -28,56 +31,102 @@ export class Restore {
   private readonly setting: Setting
   private readonly outs: readonly OutLink[]
   private readonly arena: Arena
-  private readonly missing: Missing[] = []
+  /** What we send: (address, slot) pairs. */
+  private readonly sends: number[] = []
   private next = 0
+  /** By slot: bytes that go there. */
+  private readonly bytesTo: number[] = []
+  /** Whose holders change: (address, low, high) triples. */
+  private readonly changes: number[] = []
+  /** (low, high) of each send, beside `sends`. */
+  private readonly sentHolders: number[] = []
 
   constructor(setting: Setting, outs: readonly OutLink[], secured: number) {
     this.setting = setting
     this.outs = outs
-    this.arena = setting.arenas[setting.slot] as Arena
-    if (!setting.board.isFresh(setting.slot)) forEachHeld(setting, secured, (address) => this.findMissing(address))
+    this.arena = arenaOf(setting, setting.slot)
+    const fresh = setting.board.loadFresh()
+    if (fresh.includes(setting.slot)) return
+    const { members, eligible, mirrors } = setting
+    const rule = new HolderRule({ members, eligible, fresh, mirrors })
+    forEachHeld(setting, secured, (address) => this.decide(rule, address))
+    this.askForRoom()
+  }
+
+  /** For all of it at once: every asking takes two threads their turn. At most a quarter of a chunk is left unused. */
+  private askForRoom(): void {
+    for (const [slot, bytes] of this.bytesTo.entries()) {
+      if (bytes === undefined || bytes === 0) continue
+      const out = this.outs[slot] as OutLink
+      out.moving.want(Math.ceil(bytes / (out.arena.layout.chunkBytes * 0.75)))
+    }
   }
 
   /** All of it was sent and noted. */
   get isDone(): boolean {
-    if (this.next < this.missing.length) return false
-    return this.outs.every((out) => out.slot === this.setting.slot || out.noted === out.head)
+    if (this.next < this.sends.length) return false
+    const { members, slot } = this.setting
+    return members.every((peer) => peer === slot || (this.outs[peer] as OutLink).noted === this.outs[peer]?.head)
   }
 
   /** Sends on. Returns how many copies it sent. */
   send(): number {
     let sent = 0
-    while (this.next < this.missing.length && sent < BATCH) {
-      const { address, slot, lane: target, isMirror } = this.missing[this.next] as Missing
-      const out = this.outs[slot] as OutLink
+    while (this.next < this.sends.length && sent < BATCH) {
+      const address = this.sends[this.next] as number
+      const out = this.outs[this.sends[this.next + 1] as number] as OutLink
       const bytes = this.arena.ints[(address >>> 2) + RECORD_BYTES] as number
-      const lane = out.lane(LANE_RESTORE + target) as Lane
       if (!out.hasRoom(ENTRY_RESERVE)) break
-      if (!lane.hasRoom(bytes)) {
-        lane.want(1)
+      if (!out.moving.hasRoom(bytes)) {
+        out.moving.want(1)
         break
       }
-      const at = lane.reserve(bytes)
+      const at = out.moving.reserve(bytes)
       copyOnce(this.arena, address, bytes, out.arena, at)
-      const flags = (out.arena.ints[(at >>> 2) + RECORD_FLAGS] as number) & ~FLAG_MIRROR
-      out.arena.ints[(at >>> 2) + RECORD_FLAGS] = isMirror ? flags | FLAG_MIRROR : flags
-      out.sendRestored(at)
+      const holders = (at >>> 2) + RECORD_HOLDERS
+      out.arena.ints[holders] = this.sentHolders[this.next] as number
+      out.arena.ints[holders + 1] = this.sentHolders[this.next + 1] as number
+      out.sendMoved(at)
       this.movedBytes += bytes
-      this.next++
+      this.next += 2
       sent++
     }
     this.movedUpdates += sent
     return sent
   }
 
+  /** The view stands: the copies that were here before name their new holders. */
+  keep(): void {
+    const { changes } = this
+    const { ints } = this.arena
+    for (let n = 0; n < changes.length; n += 3) {
+      const holders = ((changes[n] as number) >>> 2) + RECORD_HOLDERS
+      ints[holders] = changes[n + 1] as number
+      ints[holders + 1] = changes[n + 2] as number
+    }
+    changes.length = 0
+  }
+
   /** Overridden in the simulator's broken variants only. */
-  protected findMissing(address: number): void {
-    const { board, slot: own } = this.setting
-    const holders = holdersOf(this.setting, this.arena, address)
-    const sender = holders.find(({ slot }) => !board.isFresh(slot))
-    if (sender?.slot !== own) return
-    for (const { slot, lane, isMirror } of holders) {
-      if (board.isFresh(slot)) this.missing.push({ address, slot, lane, isMirror })
+  protected decide(rule: HolderRule, address: number): void {
+    const { ints, floats } = this.arena
+    const i = address >>> 2
+    const low = ints[i + RECORD_HOLDERS] as number
+    const high = ints[i + RECORD_HOLDERS + 1] as number
+    const set = ints[i + RECORD_SET] as number
+    const table = this.setting.board.responsibility[set & SET_WINDOW_MASK] as Uint8Array
+    const responsible = table[ints[i + RECORD_VOLUME] as number] as number
+    const position = floats[(address >>> 3) + RECORD_POSITION] as number
+    const spread = ((position | 0) + (ints[i + RECORD_SOURCE] as number)) >>> 0
+    rule.decide(low, high, responsible, spread)
+    const { nextLow, nextHigh } = rule
+    if (nextLow !== low || nextHigh !== high) this.changes.push(address, nextLow, nextHigh)
+    if (!rule.isMissing || rule.sender(responsible, spread) !== this.setting.slot) return
+    for (const slot of this.setting.members) {
+      if (!hasSlot(nextLow, nextHigh, slot) || hasSlot(rule.hasLow, rule.hasHigh, slot)) continue
+      this.sends.push(address, slot)
+      this.bytesTo[slot] = (this.bytesTo[slot] ?? 0) + (ints[i + RECORD_BYTES] as number)
+      this.sentHolders.push(nextLow, nextHigh)
     }
   }
 }

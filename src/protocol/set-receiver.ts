@@ -2,11 +2,14 @@ import type { Arena } from '../memory/arena.ts'
 import { type Board, PHASE_REBUILD, PHASE_RUN, PHASE_STOP } from '../memory/board.ts'
 import { ENTRY_PART_BEGIN, ENTRY_PART_END, ENTRY_UPDATE, entryKind, entryValue, type Link } from '../memory/link.ts'
 import { expandSet, isAfter } from './set-identifier.ts'
-import type { SetStore } from './set-store.ts'
+import type { SetStore, StoreProgress } from './set-store.ts'
 import { assert, type Surroundings } from './setting.ts'
+import { loadTold, tellResumed } from './told.ts'
 
 /** Entries read from one link before another one has its turn. */
 const BATCH = 1024
+/** No word of the board is equal to it. */
+const NO_VIEW = -1
 
 export interface ReceiverSetting {
   /** Which secondary component it is; the first one, 0, also keeps what they have in common. */
@@ -14,9 +17,13 @@ export interface ReceiverSetting {
   readonly board: Board
   /** By slot: the link from that component, and its arena, from which bytes are read until the set is secured. */
   readonly links: readonly Link[]
-  readonly arenas: readonly Arena[]
+  readonly arenas: readonly (Arena | undefined)[]
   /** The last set that was applied before (whole number). */
   readonly lastSet: number
+  /** It takes the place of one that has died, and goes on with what that has left in the store. */
+  readonly resume?: boolean
+  /** New members have memory of their own: the last moment to put it into `arenas`. */
+  readonly beforeRebuild?: () => void
   readonly surroundings: Surroundings
 }
 
@@ -30,11 +37,21 @@ export class SetReceiver {
   private readonly read: Int32Array
   private readonly ended: Uint8Array
   private parts = 0
+  /** Slots of the members of the view: one part of each makes a set whole, and nobody else's link is looked at. */
+  private members: readonly number[]
   /** The set whose parts are being received; 0 between sets. */
   private receiving = 0
   /** By slot: its part is of a set that is journaled already. */
   private readonly repeated: Uint8Array
   private view: number
+  /**
+   * Whether the links are its own to read. One that resumes does not know what its predecessor had read of them, and what it
+   * had read of a part that it did not finish is lost; memory that was lent may have changed hands since. So it reads nothing
+   * before it has restarted them in a change of view, in which all that is not journaled is sent again.
+   */
+  private joined: boolean
+  /** What the predecessor may have died before telling. */
+  private untold: StoreProgress | undefined
   /** Sets (whole numbers) up to which this component has got. */
   private journaled: number
   private applied: number
@@ -50,24 +67,47 @@ export class SetReceiver {
     this.read = new Int32Array(setting.links.length)
     this.ended = new Uint8Array(setting.links.length)
     this.repeated = new Uint8Array(setting.links.length)
-    this.journaled = setting.lastSet
-    this.applied = setting.lastSet
-    this.committed = setting.lastSet
-    this.announced = setting.lastSet
-    this.marked = setting.lastSet
-    this.view = setting.board.loadView()
+    const { board, index, lastSet, resume = false } = setting
+    const told = resume ? loadTold(board, index) : undefined
+    const progress = told && store.resume(told)
+    if (told !== undefined && progress !== undefined) assertNoLess(progress, told)
+    this.untold = progress
+    this.journaled = progress?.journaled ?? lastSet
+    this.applied = progress?.applied ?? lastSet
+    this.committed = progress?.committed ?? lastSet
+    this.announced = progress?.announced ?? lastSet
+    this.marked = progress?.marked ?? lastSet
+    this.joined = !resume
+    this.members = board.loadMembers()
+    const word = board.loadView()
+    // A change that has not restarted the links yet waits for an answer of this component: it takes part in it. One that has
+    // restarted them, or a view that stands, had the predecessor in it: the next one is awaited.
+    const takesPart = (word & 3) === PHASE_STOP || (word & 3) === PHASE_REBUILD
+    this.view = resume && takesPart ? NO_VIEW : word
   }
 
   /** One turn of the duty cycle. Returns how much was done. */
   step(): number {
-    let work = this.followView()
-    if ((this.view & 3) === PHASE_RUN) {
-      for (let slot = 0; slot < this.setting.links.length; slot++) work += this.receiveFrom(slot)
+    let work = this.tellUntold() + this.followView()
+    if (this.joined && (this.view & 3) === PHASE_RUN) {
+      for (const slot of this.members) work += this.receiveFrom(slot)
       work += this.finishPart()
     }
     if (this.setting.index === 0) work += this.keepCommon()
     work += this.apply()
     return work
+  }
+
+  /** Not in the constructor: it may die in between, as anywhere. Who was to be rung or woken is so in any case. */
+  private tellUntold(): number {
+    if (this.untold === undefined) return 0
+    const { board, index, surroundings } = this.setting
+    tellResumed(board, index, this.untold)
+    this.untold = undefined
+    if (index === 0) this.wakeOthers()
+    else this.wakeFirst()
+    surroundings.ring()
+    return 1
   }
 
   /** While a view changes nothing is received; parts that were not finished are dropped and sent again. */
@@ -82,7 +122,10 @@ export class SetReceiver {
       this.receiving = 0
     } else if ((word & 3) === PHASE_REBUILD) {
       this.read.fill(0)
+      this.setting.beforeRebuild?.()
+      this.members = board.loadMembers()
       for (const link of links) link.restartHolder()
+      this.joined = true
     }
     board.storeSecondaryViewDone(index, word)
     surroundings.ring()
@@ -92,7 +135,8 @@ export class SetReceiver {
   private receiveFrom(slot: number): number {
     if (this.ended[slot] === 1) return 0
     const link = this.setting.links[slot] as Link
-    const arena = this.setting.arenas[slot] as Arena
+    const arena = this.setting.arenas[slot]
+    if (arena === undefined) return 0
     const published = link.loadPublished()
     const before = this.read[slot] as number
     let at = before
@@ -100,7 +144,7 @@ export class SetReceiver {
       const word = link.entries[at & link.mask] as number
       switch (entryKind(word)) {
         case ENTRY_UPDATE:
-          if (this.repeated[slot] === 0) this.store.append(arena, entryValue(word) * 8)
+          if (this.repeated[slot] === 0 && !this.append(arena, entryValue(word) * 8)) return 0
           break
         case ENTRY_PART_BEGIN:
           this.beginPart(slot, entryValue(word))
@@ -122,6 +166,18 @@ export class SetReceiver {
     return (at - before) | 0
   }
 
+  /** False when what was read is no update, and the view has changed: its component has died, and the part is sent again. */
+  private append(arena: Arena, address: number): boolean {
+    try {
+      this.store.append(arena, address)
+      return true
+    } catch (error) {
+      // Looked at after the bytes were read: whoever spoils them has changed the view first.
+      if (this.setting.board.loadView() === this.view) throw error
+      return false
+    }
+  }
+
   private beginPart(slot: number, low: number): void {
     const set = this.journaled + (((low - (this.journaled & 0xfffffff)) << 4) >> 4)
     // Journaled here before a view changed: it is sent again by those who could not know, and passed over.
@@ -134,7 +190,7 @@ export class SetReceiver {
 
   /** When every component has ended its part: durable, then said. */
   private finishPart(): number {
-    if (this.parts < this.setting.links.length) return 0
+    if (this.parts < this.members.length) return 0
     const { board, index, surroundings } = this.setting
     this.store.gather()
     // A component may have died, and its memory been given to another, while we read: then it is sent again.
@@ -190,7 +246,7 @@ export class SetReceiver {
       this.applying = false
       board.storeWritten(index, this.store.writtenBytes)
       board.storeApplied(index, this.applied | 0)
-      if (index !== 0) board.parking[board.layout.slots]?.wake()
+      if (index !== 0) this.wakeFirst()
     }
     return 1
   }
@@ -201,8 +257,19 @@ export class SetReceiver {
     return true
   }
 
+  private wakeFirst(): void {
+    const { board } = this.setting
+    board.parking[board.layout.slots]?.wake()
+  }
+
   private wakeOthers(): void {
     const { board } = this.setting
     for (let n = 1; n < board.layout.secondaries; n++) board.parking[board.layout.slots + n]?.wake()
+  }
+}
+
+function assertNoLess(found: StoreProgress, told: StoreProgress): void {
+  for (const what of ['journaled', 'applied', 'committed', 'announced', 'marked'] as const) {
+    assert(found[what] >= told[what], `${what} up to set ${told[what]} was told, up to set ${found[what]} is found`)
   }
 }

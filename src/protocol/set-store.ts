@@ -1,9 +1,20 @@
 import type { Arena } from '../memory/arena.ts'
 
+/** How far a secondary component has got: sets up to these (whole numbers) are done. */
+export interface StoreProgress {
+  readonly journaled: number
+  readonly applied: number
+  // What they have in common: the first one's; the others know it from the board only.
+  readonly committed: number
+  readonly announced: number
+  readonly marked: number
+}
+
 /**
  * Where a secondary component puts sets: files at run time, memory in the simulator. Every call does its work before it
  * returns. Set identifiers are whole numbers here, not their low bits.
  *
+ *      resume                         only by who takes the place of a component that died, before anything else
  *      begin  append ... gather sync  receive one set: its updates, then durable: this component's part is journaled
  *      commit                         the first component only: the set is whole; after it the set is secured
  *      announce                       the first component only: the volumes are about to be touched
@@ -11,6 +22,13 @@ import type { Arena } from '../memory/arena.ts'
  *      mark                           the first component only: the set is in all volumes, of all components
  */
 export interface SetStore {
+  /**
+   * Finds what a predecessor, dead between any two of its calls or within one, has left: parts that are whole can be applied
+   * afterwards, an unfinished one is dropped. What it had not finished to apply will be applied again from its start.
+   * @param told  what the predecessor had told: all that anyone can have acted on
+   * @returns how far it really was, durably by now; nowhere less
+   */
+  resume(told: StoreProgress): StoreProgress
   begin(set: number): void
   /** The record at this byte address; its memory stays as it is until the set is secured. */
   append(arena: Arena, address: number): void

@@ -17,18 +17,16 @@ export interface Surroundings {
   ring(): void
 }
 
-/** Everything one backup component works with: its place in the group and the memory that it shares. */
-export interface Setting {
+/** Everything one backup component works with, whatever the view: its place in the group and the memory that it shares. */
+export interface Place {
   readonly slot: number
-  /** Components in the group; slots are 0 .. members-1. */
-  readonly members: number
   readonly mirrors: number
   readonly mirrorTarget: MirrorTarget
   readonly ordering: Ordering
   readonly volumes: number
   readonly board: Board
-  /** By slot, the own one included. */
-  readonly arenas: readonly Arena[]
+  /** By slot, the own one included. Of slots that never had a component there may be none. */
+  readonly arenas: readonly (Arena | undefined)[]
   /** By slot; the entry at the own slot is not used. */
   readonly outgoing: readonly Link[]
   readonly incoming: readonly Link[]
@@ -39,14 +37,34 @@ export interface Setting {
   readonly secondaries: readonly Link[]
   /** By volume: the secondary component that keeps it. */
   readonly secondaryOf: Uint8Array
-  /** The first set that is formed (low bits). */
-  readonly firstSet: number
   readonly surroundings: Surroundings
+}
+
+/** The same in one view. */
+export interface Setting extends Place {
+  /** Slots of all members, in rising order. */
+  readonly members: readonly number[]
+  /** Those of them that new copies may go to: the ones that do not leave. */
+  readonly eligible: readonly number[]
+  /** The first unsecured set (low bits). */
+  readonly firstSet: number
+}
+
+/** Who is a member of the view that the board tells of. */
+export function settingOf(place: Place, firstSet: number): Setting {
+  const { board } = place
+  return { ...place, members: board.loadMembers(), eligible: board.loadEligible(), firstSet }
+}
+
+export function arenaOf(place: Place, slot: number): Arena {
+  const arena = place.arenas[slot]
+  assert(arena !== undefined, `component in slot ${slot} has no memory`)
+  return arena
 }
 
 /** A bug of ours, found at run time: the component stops rather than acknowledge what it cannot vouch for. */
 export class ProtocolError extends Error {
-  override readonly name = 'ProtocolError'
+  override readonly name: string = 'ProtocolError'
 }
 
 export function assert(condition: boolean, message: string): asserts condition {

@@ -32,17 +32,20 @@ export class SourceIntake {
   private readonly awaitedOrdinals: Int32Array
   private readonly stride: number
 
-  /** @param acknowledged  ordinal from which on it is taken; a later component goes on where an earlier one ended */
-  constructor(id: number, memory: SourceMemory, mirrors: number, acknowledged: number) {
+  /**
+   * @param acknowledged  ordinal from which on it is taken; a later component goes on where an earlier one ended
+   * @param before  one of an earlier view, whose tables are used again: they are large, and written before they are read
+   */
+  constructor(id: number, memory: SourceMemory, mirrors: number, acknowledged: number, before?: SourceIntake) {
     this.id = id
     this.memory = memory
     this.taken = acknowledged
     this.settled = acknowledged
     this.acknowledged = acknowledged
     this.stride = mirrors
-    this.ownCopies = new Int32Array(memory.capacity)
-    this.awaitedSlots = new Uint8Array(memory.capacity * mirrors).fill(NOBODY)
-    this.awaitedOrdinals = new Int32Array(memory.capacity * mirrors)
+    this.ownCopies = before?.ownCopies ?? new Int32Array(memory.capacity)
+    this.awaitedSlots = before?.awaitedSlots ?? new Uint8Array(memory.capacity * mirrors).fill(NOBODY)
+    this.awaitedOrdinals = before?.awaitedOrdinals ?? new Int32Array(memory.capacity * mirrors)
   }
 
   /**
@@ -54,9 +57,10 @@ export class SourceIntake {
     memory: SourceMemory,
     mirrors: number,
     acknowledged: number,
-    forming: number
+    forming: number,
+    before?: SourceIntake
   ): SourceIntake {
-    const intake = new SourceIntake(id, memory, mirrors, acknowledged)
+    const intake = new SourceIntake(id, memory, mirrors, acknowledged, before)
     for (let n = 0; n < SET_WINDOW; n++) {
       const set = (forming - n) | 0
       if (!memory.hasSetBegin(set)) continue
@@ -101,20 +105,5 @@ export class SourceIntake {
       if (((answered - (this.awaitedOrdinals[at] as number)) | 0) <= 0) return false
     }
     return true
-  }
-
-  /** The slots to which the taker sent it. */
-  sentTo(ordinal: number): number[] {
-    const from = (ordinal & this.memory.mask) * this.stride
-    const slots: number[] = []
-    for (let at = from; at < from + this.stride && this.awaitedSlots[at] !== NOBODY; at++) {
-      slots.push((this.awaitedSlots[at] as number) & NOBODY)
-    }
-    return slots
-  }
-
-  /** Whether another component is responsible for it. */
-  wasRequested(ordinal: number): boolean {
-    return (this.awaitedSlots[(ordinal & this.memory.mask) * this.stride] as number) >= REQUEST
   }
 }

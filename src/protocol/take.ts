@@ -3,24 +3,24 @@ import { copyOnce, copyTwice } from '../memory/copy.ts'
 import {
   FLAG_MIRROR,
   FLAG_MORE,
-  MIRRORED_TO_SHIFT,
   RECORD_BYTES,
   RECORD_FLAGS,
+  RECORD_HOLDERS,
   RECORD_LENGTH,
   RECORD_SEQUENCE,
   RECORD_SET,
   RECORD_SOURCE,
-  RECORD_VOLUME,
-  TAKER_SHIFT
+  RECORD_VOLUME
 } from '../memory/record.ts'
 import { SET_WINDOW_MASK } from '../memory/source-memory.ts'
 import type { HeldUpdates } from './held.ts'
+import { bitsOf, type SlotBits } from './holders.ts'
 import { LANE_REQUEST, type Lane, mirrorLane } from './lane.ts'
-import { mirrorsOf } from './members.ts'
+import { mirrorChoices, onwardOf } from './members.ts'
 import type { OutLink } from './out-link.ts'
 import type { Places } from './places.ts'
 import type { Sequencer } from './sequencer.ts'
-import type { Setting } from './setting.ts'
+import { arenaOf, type Setting } from './setting.ts'
 import type { SourceIntake } from './source-intake.ts'
 
 /** Updates taken from one source before another one, or a link, has its turn. */
@@ -44,10 +44,15 @@ export class Taker {
   private readonly sequencer: Sequencer
   private readonly arena: Arena
   private readonly mirrorLane: number
-  private readonly takerBits: number
   /** Mirrors of the updates that are taken and sequenced here, for the current batch. */
   private mirrorSlots: readonly number[]
+  private mirrorBits: SlotBits
   private readonly mirrorChoices: readonly (readonly number[])[]
+  private readonly choiceBits: readonly SlotBits[]
+  /** By responsible slot: who holds what is taken for it. */
+  private readonly requestBits: SlotBits[] = []
+  /** With too few members for all copies nothing is taken. */
+  private readonly isRedundant: boolean
   private turn: number
   private planned = 0
   /** Of the batch being taken: the set that tags it. */
@@ -69,20 +74,25 @@ export class Taker {
     this.places = places
     this.held = held
     this.sequencer = sequencer
-    this.arena = setting.arenas[setting.slot] as Arena
-    this.mirrorLane = mirrorLane(setting.mirrors)
-    this.takerBits = (setting.slot + 1) << TAKER_SHIFT
+    const { slot, members, eligible, mirrors } = setting
+    this.arena = arenaOf(setting, slot)
+    this.mirrorLane = mirrorLane(mirrors)
     this.set = setting.firstSet
-    const { slot, members, mirrors } = setting
-    this.mirrorChoices = Array.from({ length: members - 1 }, (_, n) =>
-      mirrorsOf(slot, (slot + 1 + n) % members, mirrors, members)
-    )
+    this.mirrorChoices = mirrorChoices(eligible, slot, mirrors)
+    this.choiceBits = this.mirrorChoices.map((slots) => bitsOf([slot, ...slots]))
+    for (const other of members) {
+      if (other === slot) continue
+      this.requestBits[other] = bitsOf([slot, other, ...onwardOf(eligible, other, slot, mirrors)])
+    }
+    this.isRedundant = members.length > mirrors && this.mirrorChoices.length > 0
     this.turn = 0
-    this.mirrorSlots = this.mirrorChoices[0] as readonly number[]
+    this.mirrorSlots = this.mirrorChoices[0] ?? []
+    this.mirrorBits = this.choiceBits[0] ?? { low: 0, high: 0 }
   }
 
   /** Takes a batch from this source. Returns how many updates it took; the source waits if there was no room. */
   takeFrom(intake: SourceIntake): number {
+    if (!this.isRedundant) return 0
     this.loadBatch(intake)
     const available = (this.published - intake.taken) | 0
     if (available <= 0) return 0
@@ -167,8 +177,9 @@ export class Taker {
     const i = ownAt >>> 2
     const volume = ints[i + RECORD_VOLUME] as number
     const sequence = this.sequencer.give(this.held.table(this.set), volume)
-    const flags = (ints[i + RECORD_FLAGS] as number) | ((first.slot + 1) << MIRRORED_TO_SHIFT) | this.takerBits
-    ints[i + RECORD_FLAGS] = flags
+    const flags = ints[i + RECORD_FLAGS] as number
+    ints[i + RECORD_HOLDERS] = this.mirrorBits.low
+    ints[i + RECORD_HOLDERS + 1] = this.mirrorBits.high
     ints[i + RECORD_SOURCE] = intake.id
     ints[i + RECORD_SET] = this.set
     floats[(ownAt >>> 3) + RECORD_SEQUENCE] = sequence
@@ -196,6 +207,8 @@ export class Taker {
     const { ints, floats } = out.arena
     const i = outAt >>> 2
     ints[i + RECORD_FLAGS] = flags | FLAG_MIRROR
+    ints[i + RECORD_HOLDERS] = this.mirrorBits.low
+    ints[i + RECORD_HOLDERS + 1] = this.mirrorBits.high
     ints[i + RECORD_SOURCE] = intake.id
     ints[i + RECORD_SET] = this.set
     floats[(outAt >>> 3) + RECORD_SEQUENCE] = sequence
@@ -215,18 +228,17 @@ export class Taker {
     const outAt = (out.lanes[LANE_REQUEST] as Lane).reserve(bytes)
     copyTwice(intake.memory, at, bytes, this.arena, ownAt, out.arena, outAt)
     const stamp = this.sequencer.stamp()
-    const source = intake.memory.ints
-    const flags =
-      (source[(at >>> 2) + RECORD_FLAGS] as number) | ((responsible + 1) << MIRRORED_TO_SHIFT) | this.takerBits
-    this.tagCopy(this.arena, ownAt, intake.id, flags, stamp)
-    this.tagCopy(out.arena, outAt, intake.id, flags, stamp)
+    const holders = this.requestBits[responsible] as SlotBits
+    this.tagCopy(this.arena, ownAt, intake.id, holders, stamp)
+    this.tagCopy(out.arena, outAt, intake.id, holders, stamp)
     intake.awaitRequest(ordinal, responsible, out.sendUpdate(outAt, ownAt))
   }
 
-  private tagCopy(arena: Arena, address: number, source: number, flags: number, stamp: number): void {
+  private tagCopy(arena: Arena, address: number, source: number, holders: SlotBits, stamp: number): void {
     const i = address >>> 2
     const { ints } = arena
-    ints[i + RECORD_FLAGS] = flags
+    ints[i + RECORD_HOLDERS] = holders.low
+    ints[i + RECORD_HOLDERS + 1] = holders.high
     ints[i + RECORD_SOURCE] = source
     ints[i + RECORD_SET] = this.set
     arena.floats[(address >>> 3) + RECORD_SEQUENCE] = stamp
@@ -263,22 +275,25 @@ export class Taker {
     return (this.outs[slot] as OutLink).lanes[kind] as Lane
   }
 
+  /**
+   * What is missing is asked for at one holder after the other, in the order of their slots: who waits at one holds places
+   * only at holders before it, so takers never wait for each other in a circle, however much of an arena one of them needs.
+   */
   private planFits(stamp: number, parts: number): boolean {
+    const { members, slot: ownSlot } = this.setting
     let fits = this.planned === stamp
-    if (this.own.planShort(stamp) > 0) {
-      this.own.want(this.own.planNeeds(stamp))
-      fits = false
-    }
-    for (const out of this.outs) {
-      if (out.slot === this.setting.slot) continue
-      for (const lane of out.lanes) {
+    let asked = false
+    for (const slot of members) {
+      const out = slot === ownSlot ? undefined : (this.outs[slot] as OutLink)
+      for (const lane of out?.lanes ?? [this.own]) {
         const needs = lane.planNeeds(stamp)
         if (lane.planShort(stamp) > 0) {
-          lane.want(needs)
+          if (!asked) lane.want(needs)
+          asked = true
           fits = false
         }
         // Each chunk that is opened closes another one: one notice more.
-        if (!out.hasRoom(parts + needs + ENTRY_RESERVE)) fits = false
+        if (out !== undefined && !out.hasRoom(parts + needs + ENTRY_RESERVE)) fits = false
       }
     }
     return fits
@@ -288,5 +303,6 @@ export class Taker {
     if (this.setting.mirrorTarget === 'default') return
     this.turn = (this.turn + 1) % this.mirrorChoices.length
     this.mirrorSlots = this.mirrorChoices[this.turn] as readonly number[]
+    this.mirrorBits = this.choiceBits[this.turn] as SlotBits
   }
 }

@@ -1,9 +1,9 @@
 import type { Arena } from '../memory/arena.ts'
 import { ENTRY_PART_BEGIN, ENTRY_PART_END, ENTRY_UPDATE, entry, type Link } from '../memory/link.ts'
-import { RECORD_SET, RECORD_VOLUME } from '../memory/record.ts'
+import { RECORD_SEQUENCE, RECORD_SET, RECORD_VOLUME } from '../memory/record.ts'
 import type { AddressList, HeldUpdates } from './held.ts'
 import { isAfter } from './set-identifier.ts'
-import { assert, type Setting } from './setting.ts'
+import { arenaOf, assert, type Setting } from './setting.ts'
 
 /** Entries sent before something else has its turn. */
 const BATCH = 2048
@@ -24,11 +24,13 @@ export class Transfer {
   /** In the set that is being sent; -1 before its beginning was announced, the list's length + 1 when it has been sent. */
   private next = -1
   private sending = false
+  private readonly sequenceAt = (address: number): number =>
+    this.arena.floats[(address >>> 3) + RECORD_SEQUENCE] as number
 
   constructor(setting: Setting, held: HeldUpdates) {
     this.setting = setting
     this.held = held
-    this.arena = setting.arenas[setting.slot] as Arena
+    this.arena = arenaOf(setting, setting.slot)
     this.heads = new Int32Array(setting.secondaries.length)
     this.readSeen = new Int32Array(setting.secondaries.length)
     this.set = (setting.firstSet - 1) | 0
@@ -46,7 +48,8 @@ export class Transfer {
       this.sending = true
       this.next = -1
     }
-    const sent = this.sendPart(this.held.listOf(this.set))
+    const list = this.held.listOf(this.set, this.sequenceAt)
+    const sent = this.sendPart(list)
     if (sent > 0) this.publish()
     return sent
   }

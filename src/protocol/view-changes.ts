@@ -1,74 +1,163 @@
 import { type Board, PHASE_REBUILD, PHASE_RESTORE, PHASE_RUN, PHASE_STOP } from '../memory/board.ts'
+import { SOURCE_CLOSED } from '../memory/source-memory.ts'
+import { attachSources } from './attachment.ts'
 import type { CountedSource } from './conservation.ts'
 import type { FinalPositions } from './rebuild.ts'
 
 export interface ViewSetting {
   readonly board: Board
-  readonly members: number
+  /** Slots of the founders. */
+  readonly members: readonly number[]
+  readonly mirrors: number
   readonly secondaries: number
   readonly sources: ReadonlySet<CountedSource>
-  publishFinal(positions: FinalPositions): void
-  /** Everything was restored; throws if something acknowledged is not there. */
-  onRestored(): void
+  /** Nobody takes any more: gives volumes of members that left to others, in every unsecured set. */
+  repairResponsibility(members: readonly number[], eligible: readonly number[]): void
+  /** Acknowledged positions are final and sources are attached (their memory says where): members are told before they rebuild. */
+  publish(positions: FinalPositions): void
+  /** Everything was restored. False to be asked again; throws if something acknowledged is not there. */
+  isConserved(): boolean
+  /** Roles are given anew, copies not yet. */
+  onReassigned(view: number): void
   onView(view: number): void
   wakeAll(): void
 }
 
 /**
- * Changes of view, as the control thread leads them: stop, rebuild, restore, run. A further death at any step begins a new
- * one, in which whoever had not been in a view that stood begins empty again.
+ * Changes of view, as the control thread leads them: stop, rebuild, restore, run. One procedure for everything: failure, join,
+ * leave, moved sources, a restarted secondary component. Another of these at any step begins it again, and whoever had not
+ * been in a view that stood begins empty again.
  */
 export class ViewChanges {
   private readonly setting: ViewSetting
   private view = 0
   private phase = PHASE_RUN
-  /** Dead, and not replaced yet. */
-  private readonly dead = new Set<number>()
-  /** Replaced, but not yet in a view that stood. */
+  private slots: number[]
+  /** Out, and another component is on its way into the same slot. */
+  private readonly awaited = new Set<number>()
+  /** Not yet in a view that stood. */
   private readonly fresh = new Set<number>()
+  /** They take no volumes, sources or copies any more. */
+  private readonly leaving = new Set<number>()
+  /** On their way out: their threads are ending. */
+  private readonly going = new Set<number>()
 
   constructor(setting: ViewSetting) {
     this.setting = setting
+    this.slots = [...setting.members]
+    setting.board.storeMembership(this.slots, this.slots, [])
   }
 
   get stands(): boolean {
-    return this.phase === PHASE_RUN && this.dead.size === 0
+    return this.phase === PHASE_RUN
+  }
+  get current(): number {
+    return this.view
+  }
+  /** Slots in rising order. */
+  get members(): readonly number[] {
+    return this.slots
+  }
+  /** The members that are given volumes and copies. */
+  get eligible(): readonly number[] {
+    const staying = this.slots.filter((slot) => !this.leaving.has(slot))
+    // Too few would remain: who wants to leave has to wait, and mirrors like the others meanwhile.
+    if (staying.length > this.setting.mirrors) return staying
+    return this.slots.filter((slot) => !this.going.has(slot))
+  }
+  get isRedundant(): boolean {
+    return this.slots.length > this.setting.mirrors
+  }
+  isLeaving(slot: number): boolean {
+    return this.leaving.has(slot)
+  }
+  isFresh(slot: number): boolean {
+    return this.fresh.has(slot) || !this.slots.includes(slot)
   }
 
-  failed(slot: number): void {
-    this.dead.add(slot)
+  /**
+   * A component is out: its thread has ended.
+   * @param replaced  another one will be in its slot, and says so with `ready`; else the others take over
+   */
+  failed(slot: number, replaced: boolean): void {
+    if (!this.slots.includes(slot)) return
+    this.leaving.delete(slot)
+    this.going.delete(slot)
+    if (replaced) {
+      this.awaited.add(slot)
+      this.fresh.add(slot)
+    } else {
+      this.slots = this.slots.filter((member) => member !== slot)
+      this.awaited.delete(slot)
+      this.fresh.delete(slot)
+    }
+    this.begin()
+  }
+
+  /** The replacement holds nothing, and looks at the board. */
+  ready(slot: number): void {
+    this.awaited.delete(slot)
+  }
+
+  /** A component that holds nothing is in a slot of its own, and looks at the board. */
+  join(slot: number): void {
+    this.slots = [...this.slots, slot].sort((a, b) => a - b)
     this.fresh.add(slot)
+    this.begin()
+  }
+
+  /** It is given nothing more; when its sets are secured it can go without anything being moved. */
+  leave(slot: number): void {
+    this.leaving.add(slot)
+    this.begin()
+  }
+
+  /** It holds nothing that is not held elsewhere by enough, and its thread is about to be ended. */
+  go(slot: number): void {
+    this.going.add(slot)
+  }
+
+  /** Everybody begins again on restarted links: parts of sets that were on their way are sent again. */
+  begin(): void {
     this.view++
     this.enter(PHASE_STOP)
   }
 
-  replaced(slot: number): void {
-    this.dead.delete(slot)
-  }
-
   step(): void {
-    while (this.phase !== PHASE_RUN && this.allDone()) this.next()
+    while (this.phase !== PHASE_RUN && this.allDone() && this.next()) {
+      // The next phase may be over already.
+    }
   }
 
-  private next(): void {
+  private next(): boolean {
     const { setting } = this
     switch (this.phase) {
       case PHASE_STOP: {
         const positions = new Map<number, number>()
         for (const { id, memory } of setting.sources) positions.set(id, memory.loadReleased())
-        setting.publishFinal(positions)
-        setting.board.storeFresh([...this.fresh])
+        setting.repairResponsibility(this.slots, this.eligible)
+        attachSources(
+          [...setting.sources].filter(({ memory }) => memory.loadState() < SOURCE_CLOSED),
+          this.eligible,
+          [...this.fresh]
+        )
+        setting.board.storeMembership(this.slots, this.eligible, [...this.fresh])
+        setting.publish(positions)
+        setting.onReassigned(this.view)
         this.enter(PHASE_REBUILD)
-        break
+        return true
       }
       case PHASE_REBUILD:
         this.enter(PHASE_RESTORE)
-        break
+        return true
       default:
-        setting.onRestored()
+        if (!setting.isConserved()) return false
         this.fresh.clear()
+        // Before the phase: whoever misses that phase, since another view begins at once, must know that this one stood.
+        setting.board.storeStood(this.view)
         this.enter(PHASE_RUN)
         setting.onView(this.view)
+        return true
     }
   }
 
@@ -78,11 +167,12 @@ export class ViewChanges {
     this.setting.wakeAll()
   }
 
-  private allDone(): boolean {
-    if (this.dead.size > 0) return false
-    const { board, members, secondaries } = this.setting
+  /** Overridden in the simulator's broken variants only. */
+  protected allDone(): boolean {
+    if (this.awaited.size > 0 || this.slots.length === 0) return false
+    const { board, secondaries } = this.setting
     const word = this.view * 4 + this.phase
-    for (let slot = 0; slot < members; slot++) if (board.loadViewDone(slot) !== word) return false
+    for (const slot of this.slots) if (board.loadViewDone(slot) !== word) return false
     // Secondary components have nothing to restore.
     if (this.phase === PHASE_RESTORE) return true
     for (let n = 0; n < secondaries; n++) if (board.loadSecondaryViewDone(n) !== word) return false

@@ -1,10 +1,17 @@
-import { PHASE_REBUILD, PHASE_RESTORE, PHASE_RUN, PHASE_STOP } from '../memory/board.ts'
+import {
+  PHASE_REBUILD,
+  PHASE_RESTORE,
+  PHASE_RUN,
+  PHASE_STOP,
+  STAT_MOVED_BYTES,
+  STAT_MOVED_UPDATES
+} from '../memory/board.ts'
 import { CHUNK_FREE } from '../memory/chunk-table.ts'
 import type { SourceMemory } from '../memory/source-memory.ts'
 import { BackupComponent, type ComponentParts, PARTS } from './component.ts'
-import type { FinalPositions } from './rebuild.ts'
+import { type FinalPositions, settleMoved } from './rebuild.ts'
 import type { Restore } from './restore.ts'
-import type { Setting } from './setting.ts'
+import { type Place, settingOf } from './setting.ts'
 import { SourceIntake } from './source-intake.ts'
 
 export interface AttachedMemory {
@@ -12,122 +19,174 @@ export interface AttachedMemory {
   readonly memory: SourceMemory
 }
 
+/** What a member is told before it rebuilds: acknowledged positions, final for this change, and the sources that are its own. */
+export interface ViewFacts {
+  readonly final: FinalPositions
+  readonly sources: readonly AttachedMemory[]
+}
+
 /**
- * A backup component through changes of view. When another one has died, everyone stops; acknowledged positions are final
- * then; each keeps exactly what was acknowledged and begins anew on restarted links; survivors give to the component in the
- * dead one's place what that held; then the view stands and taking goes on (figures 6A, 6B; [0054]-[0057]).
+ * A backup component through changes of view: failure, join, leave, moved sources. Everyone stops; acknowledged positions are
+ * final then; each keeps exactly what was acknowledged and begins anew on restarted links; what lacks copies, or has a new
+ * responsible component, is sent to where it belongs; then the view stands and taking goes on (figures 5, 6A, 6B;
+ * [0053]-[0057]).
  */
 export class ViewMember {
-  component: BackupComponent
-  private readonly setting: Setting
+  /** None until a view has begun in which it is a member. */
+  component: BackupComponent | undefined
+  private readonly place: Place
   private readonly parts: ComponentParts
-  private readonly finalPositions: () => FinalPositions
-  private readonly sources: AttachedMemory[]
-  private restore: Restore | undefined
+  private readonly beforeRebuild: () => void
+  private readonly sources = new Map<number, AttachedMemory>()
+  private final: FinalPositions = new Map()
   private seen: number
+  /** What this view moves; it counts from the moment at which the view stands. */
+  private restore: Restore | undefined
+  private restoredView = -1
   private restored = false
 
-  /** @param fresh  it takes the place of a component that has died, and holds nothing yet */
-  constructor(
-    setting: Setting,
-    parts: Partial<ComponentParts>,
-    finalPositions: () => FinalPositions,
-    fresh: boolean,
-    sources: readonly AttachedMemory[] = []
-  ) {
-    this.setting = setting
+  /**
+   * @param firstSet  of a founder of the group: low bits of its first set. Others wait for a view that has them.
+   * @param beforeRebuild  the last moment to `prepare`
+   */
+  constructor(place: Place, parts: Partial<ComponentParts>, firstSet?: number, beforeRebuild: () => void = () => {}) {
+    this.place = place
+    this.beforeRebuild = beforeRebuild
     this.parts = { ...PARTS, ...parts }
-    this.finalPositions = finalPositions
-    this.sources = [...sources]
-    this.seen = fresh ? -1 : setting.board.loadView()
-    this.component = new BackupComponent(setting, parts)
+    this.seen = firstSet === undefined ? -1 : place.board.loadView()
+    if (firstSet !== undefined) this.component = new BackupComponent(settingOf(place, firstSet), parts)
+  }
+
+  /** Before the phase `rebuild` of each view. */
+  prepare(facts: ViewFacts): void {
+    this.final = facts.final
+    this.sources.clear()
+    for (const source of facts.sources) this.sources.set(source.id, source)
+  }
+
+  attach(source: AttachedMemory): void {
+    if (this.sources.has(source.id)) return
+    this.sources.set(source.id, source)
+    const { id, memory } = source
+    this.component?.attach(new SourceIntake(id, memory, this.place.mirrors, memory.loadReleased()))
   }
 
   /** Lets go of a source of which nothing is under way. */
   detach(intake: SourceIntake): void {
-    this.component.detach(intake)
-    const at = this.sources.findIndex(({ id }) => id === intake.id)
-    if (at >= 0) this.sources.splice(at, 1)
-  }
-
-  attach(source: AttachedMemory, acknowledged: number): void {
-    this.sources.push(source)
-    this.component.attach(new SourceIntake(source.id, source.memory, this.setting.mirrors, acknowledged))
+    this.component?.detach(intake)
+    this.sources.delete(intake.id)
   }
 
   step(): number {
-    const word = this.setting.board.loadView()
+    const word = this.place.board.loadView()
     if (word !== this.seen) {
       this.enter(word)
       return 1
     }
     const phase = word & 3
+    if (this.component === undefined) return 0
     if (phase === PHASE_RUN) return this.component.step()
-    if (phase === PHASE_RESTORE) return this.restoreStep(word)
+    if (phase === PHASE_RESTORE) return this.restoreStep(word, this.component)
     return 0
   }
 
   private enter(word: number): void {
-    const { board, slot } = this.setting
     this.seen = word
     switch (word & 3) {
       case PHASE_STOP:
-        board.storeViewDone(slot, word)
+        this.say(word)
         break
       case PHASE_REBUILD:
         this.rebuild()
-        board.storeViewDone(slot, word)
+        this.say(word)
         break
       case PHASE_RESTORE:
-        this.restored = false
-        this.restore = new this.parts.restore(this.setting, this.component.outs, board.loadSecured())
-        return
+        this.beginRestore(word >> 2)
+        break
       default:
-        this.component.endRestore()
-        this.restore = undefined
-        return
+        this.keepMoved()
     }
-    this.setting.surroundings.ring()
   }
 
-  private restoreStep(word: number): number {
+  private say(word: number): void {
+    const { board, slot, surroundings } = this.place
+    board.storeViewDone(slot, word)
+    surroundings.ring()
+  }
+
+  private beginRestore(view: number): void {
+    if (this.component === undefined) return
+    const { place, component } = this
+    const secured = place.board.loadSecured()
+    this.restored = false
+    this.restoredView = view
+    this.restore = new this.parts.restore(settingOf(place, (secured + 1) | 0), component.outs, secured)
+  }
+
+  private restoreStep(word: number, component: BackupComponent): number {
     const restore = this.restore as Restore
-    const work = this.component.restoreStep(restore)
+    const work = component.restoreStep(restore)
     if (this.restored || !restore.isDone) return work
     this.restored = true
-    this.setting.board.storeViewDone(this.setting.slot, word)
-    this.setting.surroundings.ring()
+    const statistics = this.place.board.statistics[this.place.slot] as Float64Array
+    statistics[STAT_MOVED_UPDATES] = restore.movedUpdates
+    statistics[STAT_MOVED_BYTES] = restore.movedBytes
+    this.say(word)
     return work + 1
+  }
+
+  /** The view stands. */
+  private keepMoved(): void {
+    this.restore?.keep()
+    this.restore = undefined
+    this.component?.keepMoved()
   }
 
   /** Begins anew on what was acknowledged. Nobody sends yet: the links can be restarted. */
   private rebuild(): void {
-    const { board, slot, mirrors, outgoing, incoming, secondaries } = this.setting
-    const secured = board.loadSecured()
-    const final = this.finalPositions()
+    const { board, slot, chunks, outgoing, incoming, secondaries } = this.place
+    this.beforeRebuild()
+    const before = this.component?.intakes ?? []
+    this.component = undefined
+    // The view before may have stood without our having seen that: another one began at once.
+    const stood = this.restore === undefined || board.loadStood() >= this.restoredView
+    if (stood) this.restore?.keep()
+    settleMoved(chunks, stood)
+    this.restore = undefined
+    if (!board.isMember(slot)) return
     // Whoever was not in a view that stood begins empty, also when what it was given before was nearly all.
-    if (board.isFresh(slot)) this.forgetAll()
-    for (const [peer, link] of outgoing.entries()) if (peer !== slot) link.restartSender()
-    for (const [peer, link] of incoming.entries()) if (peer !== slot) link.restartHolder()
+    if (board.loadFresh().includes(slot)) this.forgetAll()
+    const secured = board.loadSecured()
+    const setting = settingOf(this.place, (secured + 1) | 0)
+    for (const peer of setting.members) {
+      if (peer === slot) continue
+      outgoing[peer]?.restartSender()
+      incoming[peer]?.restartHolder()
+    }
     for (const link of secondaries) link.restartSender()
-    const setting = { ...this.setting, firstSet: (secured + 1) | 0 }
-    this.component = new BackupComponent(setting, this.parts, (held) =>
-      this.parts.cutBack(setting, held, secured, final)
-    )
+    this.component = new BackupComponent(setting, this.parts, (held) => {
+      held.gather()
+      this.parts.cutBack(setting, held, secured, this.final)
+    })
     board.storeQuiet(slot, secured)
     board.storeManifested(slot, secured)
     board.storeDiscarded(slot, secured)
     board.storePressure(slot, 0)
-    const forming = board.loadForming()
-    for (const { id, memory } of this.sources) {
+    this.attachAll(this.component, before)
+  }
+
+  private attachAll(component: BackupComponent, before: readonly SourceIntake[]): void {
+    const forming = this.place.board.loadForming()
+    for (const { id, memory } of this.sources.values()) {
       // One that was opened meanwhile has nothing under way.
-      const acknowledged = final.get(id) ?? memory.loadReleased()
-      this.component.attach(this.parts.resume(id, memory, mirrors, acknowledged, forming))
+      const acknowledged = this.final.get(id) ?? memory.loadReleased()
+      const earlier = before.find((intake) => intake.id === id)
+      component.attach(this.parts.resume(id, memory, this.place.mirrors, acknowledged, forming, earlier))
     }
   }
 
   private forgetAll(): void {
-    const { chunks } = this.setting
+    const { chunks } = this.place
     for (let chunk = 0; chunk < chunks.chunks; chunk++) chunks.storeState(chunk, CHUNK_FREE)
   }
 }

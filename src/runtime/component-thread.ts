@@ -1,67 +1,71 @@
 import { type MessagePort, receiveMessageOnPort, threadId } from 'node:worker_threads'
+import { Arena } from '../memory/arena.ts'
 import { Board } from '../memory/board.ts'
 import { ChunkTable } from '../memory/chunk-table.ts'
 import { clockMicroseconds } from '../memory/clock.ts'
-import type { Parking } from '../memory/parking.ts'
+import { type Parking, standStill } from '../memory/parking.ts'
 import { SetTables } from '../memory/set-tables.ts'
 import { SOURCE_CLOSED, SourceMemory } from '../memory/source-memory.ts'
-import type { FinalPositions } from '../protocol/rebuild.ts'
-import type { Setting } from '../protocol/setting.ts'
-import { ViewMember } from '../protocol/view-member.ts'
+import type { Place } from '../protocol/setting.ts'
+import { type AttachedMemory, ViewMember } from '../protocol/view-member.ts'
 import { type Agent, runDutyCycle, untilItEnds } from './duty-cycle.ts'
 import { openArenas, openLink } from './group-memory.ts'
-import type { ComponentMail, ComponentTask, ThreadNotice, ThreadOutcome } from './messages.ts'
+import type { ComponentMail, ComponentTask, FailureKind, SourceFacts, ThreadNotice, ThreadOutcome } from './messages.ts'
+import type { WarmUp } from './thread-pool.ts'
+import { warmUp } from './warm-up.ts'
 
 /** A backup component on its thread: drives the state machine, takes its mail, lets go of closed sources. */
 class ComponentAgent implements Agent {
   private readonly task: ComponentTask
   private readonly board: Board
+  private readonly arenas: (Arena | undefined)[]
   private readonly member: ViewMember
-  private final: FinalPositions = new Map()
+  /** By identifier: what is shared is opened once. */
+  private readonly sources = new Map<number, AttachedMemory>()
   private mailSeen = 0
+  private hasToGo = false
 
   constructor(task: ComponentTask, board: Board) {
     const { memory, slot, protocol } = task
     this.task = task
     this.board = board
-    const column = memory.links.map((row) => openLink(memory, row[slot] as SharedArrayBuffer))
-    const setting: Setting = {
+    this.arenas = openArenas(memory)
+    const place: Place = {
       slot,
-      members: memory.shape.components,
       mirrors: protocol.mirrors,
       mirrorTarget: protocol.mirrorTarget,
       ordering: protocol.ordering,
       volumes: memory.shape.volumes,
       board,
-      arenas: openArenas(memory),
+      arenas: this.arenas,
       outgoing: (memory.links[slot] as SharedArrayBuffer[]).map((buffer) => openLink(memory, buffer)),
-      incoming: column,
+      incoming: memory.links.map((row) => openLink(memory, row[slot] as SharedArrayBuffer)),
       tables: new SetTables(memory.tables[slot] as SharedArrayBuffer, memory.shape.volumes),
       chunks: new ChunkTable(memory.chunkTables[slot] as SharedArrayBuffer),
       secondaries: (memory.drains[slot] as SharedArrayBuffer[]).map((buffer) => openLink(memory, buffer)),
       secondaryOf: task.secondaryOf,
-      firstSet: task.firstSet,
       surroundings: {
         clock: clockMicroseconds,
         ring: () => this.ring()
       }
     }
-    const sources = task.sources.map(({ id, buffer, layout }) => ({ id, memory: new SourceMemory(buffer, layout) }))
-    this.member = new ViewMember(setting, {}, () => this.finalPositions(), task.fresh, sources)
+    this.member = new ViewMember(place, {}, task.firstSet, () => this.takeMail())
   }
 
   get isOver(): boolean {
-    return this.board.loadShutdown() !== 0
+    return this.hasToGo || this.board.loadShutdown() !== 0
   }
 
   step(): number {
+    this.board.beat(this.task.slot)
     return this.member.step()
   }
 
   attend(): number {
     let work = this.takeMail()
-    for (const intake of this.member.component.finishedSources()) {
+    for (const intake of this.member.component?.finishedSources() ?? []) {
       this.member.detach(intake)
+      this.sources.delete(intake.id)
       intake.memory.storeState(SOURCE_CLOSED)
       intake.memory.parking.wake()
       this.tell({ type: 'source-finished', id: intake.id })
@@ -84,25 +88,36 @@ class ComponentAgent implements Agent {
 
   private receive(mail: ComponentMail): void {
     switch (mail.type) {
-      case 'attach': {
-        const { id, buffer, layout } = mail.source
-        const memory = new SourceMemory(buffer, layout)
-        this.member.attach({ id, memory }, memory.loadReleased())
+      case 'attach':
+        this.member.attach(this.open(mail.source))
         break
-      }
-      case 'final':
-        this.final = mail.positions
+      case 'view':
+        this.member.prepare({ final: mail.positions, sources: mail.sources.map((facts) => this.open(facts)) })
+        break
+      case 'arena':
+        this.arenas[mail.slot] ??= new Arena(mail.buffer, this.task.memory.arenaLayout)
+        break
+      case 'leave':
+        this.hasToGo = true
         break
       case 'fail':
-        if (mail.how === 'exit') process.exit(1)
-        throw new Error('asked to fail')
+        this.fail(mail.how)
     }
   }
 
-  /** They were put into the mailbox before the board said that everyone rebuilds. */
-  private finalPositions(): FinalPositions {
-    this.takeMail()
-    return this.final
+  private open({ id, buffer, layout }: SourceFacts): AttachedMemory {
+    const known = this.sources.get(id)
+    if (known !== undefined) return known
+    const source = { id, memory: new SourceMemory(buffer, layout) }
+    this.sources.set(id, source)
+    return source
+  }
+
+  private fail(how: FailureKind): void {
+    this.board.storeDeath(this.task.slot, clockMicroseconds())
+    if (how === 'exit') process.exit(1)
+    if (how === 'hang') standStill()
+    throw new Error('asked to fail')
   }
 
   private ring(): void {
@@ -114,9 +129,9 @@ class ComponentAgent implements Agent {
   }
 }
 
-/** The task that a pool's thread runs for as long as the component lives. */
-export default function runComponent(task: ComponentTask): ThreadOutcome {
-  return untilItEnds(() => backUp(task))
+/** The task that a pool's thread runs for as long as the component lives; or one after which it is warm. */
+export default function runComponent(task: ComponentTask | WarmUp): ThreadOutcome {
+  return untilItEnds(() => ('warmUp' in task ? warmUp() : backUp(task)))
 }
 
 function backUp(task: ComponentTask): void {

@@ -1,88 +1,62 @@
 import { TidemarkError } from '../errors.ts'
-import { Board, STAT_HELD_BYTES, STAT_REJECTED } from '../memory/board.ts'
-import {
-  SOURCE_ABANDONED,
-  SOURCE_CLOSING,
-  SOURCE_OPEN,
-  SOURCE_SUSPENDED,
-  SourceMemory
-} from '../memory/source-memory.ts'
+import { Arena } from '../memory/arena.ts'
+import { Board, STAT_HELD_BYTES, STAT_MOVED_BYTES, STAT_MOVED_UPDATES, STAT_REJECTED } from '../memory/board.ts'
+import { LossError } from '../protocol/conservation.ts'
 import { Coordinator, type SetProgress } from '../protocol/coordinator.ts'
+import { Membership } from '../protocol/membership.ts'
+import type { FinalPositions } from '../protocol/rebuild.ts'
 import { ProtocolError } from '../protocol/setting.ts'
 import { openDirectory, type SecondaryDirectory } from '../secondary/directory.ts'
+import { CloseRequests } from './close-requests.ts'
+import { type ComponentEnd, ThreadedComponents } from './component-host.ts'
+import { ControlSources } from './control-sources.ts'
+import { FailoverTimes } from './failover-times.ts'
 import { openTables } from './group-memory.ts'
-import type {
-  ComponentMail,
-  ComponentTask,
-  ControlNotice,
-  ControlOptions,
-  FailureKind,
-  HostRequest,
-  SecondaryTask,
-  SetPositions,
-  SetRecord,
-  SourceFacts,
-  ThreadNotice
-} from './messages.ts'
-import { type HostedThread, ThreadPool } from './thread-pool.ts'
+import { MemberRequests } from './member-requests.ts'
+import type { ControlNotice, ControlOptions, HostRequest, SetPositions, SetRecord, ThreadNotice } from './messages.ts'
+import { SecondaryHost } from './secondary-host.ts'
 
-interface AttachedSource {
-  readonly id: number
-  readonly memory: SourceMemory
-  readonly facts: SourceFacts
-  closed: boolean
-  /** Once closed: the forming set at that time; it is counted in sets up to it. */
-  closedIn: number
-}
-
-/** After so many in a row something is wrong that another thread does not mend. */
-const MOST_FAILED_STARTS = 5
 const NO_LONGER_THAN_MS = 2 ** 31 - 1
 
-/** The control thread's work: hosts the component threads and drives the coordinator, by its own clock and doorbell. */
+/** The control thread's work: drives the coordinator by its own clock and doorbell, answers the host, ends it all. */
 export class Control {
   private readonly options: ControlOptions
   private readonly tell: (notice: ControlNotice) => void
   private readonly board: Board
   private readonly directory: SecondaryDirectory | undefined
   private readonly coordinator: Coordinator
-  private readonly components: ThreadPool
-  private readonly secondaries: ThreadPool | undefined
-  private readonly threads: HostedThread[] = []
-  private readonly secondaryThreads: HostedThread[] = []
-  private readonly sources = new Map<number, AttachedSource>()
-  private readonly closeRequests: { request: number; label: string | undefined }[] = []
+  private readonly membership: Membership
+  private readonly components: ThreadedComponents
+  private readonly secondaries: SecondaryHost
+  private readonly sources: ControlSources
+  private readonly times = new FailoverTimes()
+  private readonly closes: CloseRequests
+  private readonly requests: MemberRequests
   private readonly holdRequests: number[] = []
   private lastApplied: SetRecord | undefined
   private timer: NodeJS.Timeout | undefined
-  private stepQueued = false
+  private isOpen = false
   private failed = false
   private pressure = false
   private closing = false
   private abandoned = false
   private ending = false
   private rejected = 0
-  private secondaryOf = new Uint8Array(0)
-  private readonly replacing = new Set<HostedThread>()
-  /** Slots whose component has been replaced in the change of view that goes on, and when that began. */
-  private readonly changing = new Set<number>()
-  private changeBegan: number | undefined
-  /** Component threads in a row that ended before they ran. */
-  private failedStarts = 0
-  private readonly overwrite = new Set<number>()
+  private shownSpares: readonly number[] = []
   private onProgress: (() => void) | undefined
 
   constructor(options: ControlOptions, tell: (notice: ControlNotice) => void) {
     this.options = options
     this.tell = tell
-    const { memory } = options
+    const { memory, protocol } = options
+    const { components, slots, secondaries, volumes } = memory.shape
     this.board = new Board(memory.board, memory.boardLayout)
     this.directory = options.directory === undefined ? undefined : openDirectory(options.directory)
-    const { components, secondaries } = memory.shape
     this.coordinator = new Coordinator(
       {
         board: this.board,
-        members: components,
+        founders: components,
+        mirrors: protocol.mirrors,
         tables: openTables(memory),
         policy: options.policy,
         periodMs: options.periodMs,
@@ -90,21 +64,60 @@ export class Control {
         firstSet: (this.directory?.lastSet ?? 0) + 1,
         raiseCeiling: (set) => this.directory?.raiseCeiling(set),
         onSet: (progress) => this.onSet(progress),
-        publishFinal: (positions) => this.mailAll({ type: 'final', positions }),
+        publishFinal: (positions) => this.publish(positions),
+        onReassigned: () => this.times.reassigned(),
         onView: (view) => this.onView(view)
       },
       performance.now()
     )
-    this.components = new ThreadPool('component-thread', components, options.spares)
-    this.secondaries = secondaries === 0 ? undefined : new ThreadPool('secondary-thread', secondaries, 0)
-    this.startThreads()
-    Promise.all([...this.threads, ...this.secondaryThreads].map((thread) => thread.running)).then(
-      () => {
-        this.tell({ type: 'ready', positions: this.positions() })
+    this.closes = new CloseRequests(this.coordinator, tell, () => this.step())
+    this.sources = new ControlSources(this.coordinator, tell, (slot, facts) =>
+      this.components.mail(slot, { type: 'attach', source: facts })
+    )
+    const secondaryOf = Uint8Array.from({ length: volumes }, (_, volume) => volume % Math.max(1, secondaries))
+    this.components = new ThreadedComponents({
+      board: this.board,
+      memory,
+      spares: options.spares,
+      mirrors: protocol.mirrors,
+      hangTimeoutMs: options.hangTimeoutMs,
+      task: (slot, isFounder) => {
+        this.giveMemory(slot)
+        const firstSet = isFounder ? (this.coordinator.securedSet + 1) | 0 : undefined
+        return { memory, protocol, secondaryOf, firstSet }
+      },
+      onNotice: (notice) => this.onNotice(notice),
+      holdsNothing: (slot) => this.coordinator.isFresh(slot),
+      onSpare: () => this.step(),
+      onStarted: (slot) => this.onStarted(slot),
+      onEnded: (end) => this.onEnded(end),
+      onHopeless: (slot, cause) => this.suspend(`component in slot ${slot}, which could not be started,`, cause)
+    })
+    this.membership = new Membership({
+      coordinator: this.coordinator,
+      host: this.components,
+      components,
+      slots,
+      mirrors: protocol.mirrors,
+      takeover: options.takeover
+    })
+    this.requests = new MemberRequests(this.board, this.coordinator, this.membership, tell)
+    this.secondaries = new SecondaryHost({
+      memory,
+      directory: this.directory,
+      secondaryOf,
+      lastSet: this.coordinator.formingSet - 1,
+      onNotice: (notice) => this.onNotice(notice),
+      onReplaced: () => {
+        this.requests.viewBegins()
+        this.coordinator.secondaryReplaced()
         this.step()
       },
-      // Whoever watches the thread says so.
-      () => {}
+      onHopeless: (name, cause) => this.suspend(name, cause)
+    })
+    Promise.all([this.components.startFounders(components), this.secondaries.start()]).then(
+      () => this.open(),
+      (error: unknown) => this.suspend('a thread that could not be started', error)
     )
   }
 
@@ -112,10 +125,13 @@ export class Control {
   async receive(request: HostRequest): Promise<boolean> {
     switch (request.type) {
       case 'open-source':
-        this.attach(request.source)
+        this.sources.attach(request.source, this.failed)
+        break
+      case 'close-source':
+        this.sources.close(request.id)
         break
       case 'close-set':
-        this.closeRequests.push(request)
+        this.closes.add(request)
         this.step()
         break
       case 'hold':
@@ -127,8 +143,20 @@ export class Control {
         this.coordinator.applyHeld = false
         this.step()
         break
+      case 'add':
+        this.requests.add(request.request)
+        this.step()
+        break
+      case 'remove':
+        this.requests.remove(request.request, request.id)
+        this.step()
+        break
       case 'fail':
-        this.fail(request.slot, request.how)
+        this.fail(request)
+        break
+      case 'fail-secondary':
+        if (this.secondaries.fail(request.index)) this.requests.awaitView(request.request)
+        else this.requests.refuse(request.request, this.requests.unknown(request.index))
         break
       case 'close':
         // Asked a second time, it waits no longer for what was taken to be applied.
@@ -142,148 +170,101 @@ export class Control {
     return true
   }
 
-  private startThreads(): void {
-    const { memory } = this.options
-    const { components, secondaries, volumes } = memory.shape
-    const onNotice = (notice: ThreadNotice): void => this.onNotice(notice)
-    const lastSet = this.coordinator.formingSet - 1
-    const secondaryOf = Uint8Array.from({ length: volumes }, (_, volume) => volume % Math.max(1, secondaries))
-    for (let index = 0; index < secondaries; index++) {
-      const keeps = Array.from(secondaryOf.keys()).filter((volume) => secondaryOf[volume] === index)
-      const store = (this.directory as SecondaryDirectory).storeOptions(index, keeps)
-      const thread = (this.secondaries as ThreadPool).start<SecondaryTask>({ index, memory, store, lastSet }, onNotice)
-      this.secondaryThreads.push(thread)
-      this.watch(thread, `secondary component ${index}`)
-    }
-    this.secondaryOf = secondaryOf
-    for (let slot = 0; slot < components; slot++) this.startComponent(slot, false)
+  private open(): void {
+    this.isOpen = true
+    this.show()
+    this.tell({ type: 'ready', positions: this.positions() })
+    this.step()
   }
 
-  private startComponent(slot: number, fresh: boolean): HostedThread {
-    const { memory, protocol } = this.options
-    const { secondaryOf } = this
-    const firstSet = (this.coordinator.securedSet + 1) | 0
-    const sources = [...this.sources.values()].filter((source) => !source.closed && source.facts.slot === slot)
-    const task = { slot, memory, protocol, secondaryOf, firstSet, fresh, sources: sources.map(({ facts }) => facts) }
-    const thread = this.components.start<ComponentTask>(task, (notice) => this.onNotice(notice))
-    this.threads[slot] = thread
-    thread.ended.then(
-      (outcome) => this.replace(slot, thread, outcome && TidemarkError.fromRecord(outcome)),
-      (error: unknown) => this.replace(slot, thread, error)
-    )
-    thread.exited.then(() => this.replace(slot, thread))
-    return thread
+  /** A slot in which a component is for the first time gets memory, and everybody hears of it before the view does. */
+  private giveMemory(slot: number): void {
+    const { arenas, arenaLayout } = this.options.memory
+    if (arenas[slot] !== undefined) return
+    const buffer = Arena.allocate(arenaLayout)
+    arenas[slot] = buffer
+    this.components.mailAll({ type: 'arena', slot, buffer })
+    this.secondaries.mailAll({ type: 'arena', slot, buffer })
+    this.tell({ type: 'arena', slot, buffer })
   }
 
-  /**
-   * A component's task or thread has ended. It is out when its thread has exited, not before; then a warm thread takes its
-   * place, and the view changes.
-   */
-  private async replace(slot: number, thread: HostedThread, cause?: unknown): Promise<void> {
-    if (this.ending || this.threads[slot] !== thread || this.replacing.has(thread)) return
-    this.replacing.add(thread)
-    const endedAt = performance.now()
-    thread.terminate()
-    await thread.exited
-    if (this.ending) return
-    this.failedStarts = thread.hasRun() ? 0 : this.failedStarts + 1
-    if (this.failedStarts > MOST_FAILED_STARTS) {
-      this.suspend(`component ${slot}, which could not be started,`, cause)
-      return
+  private onStarted(slot: number): void {
+    if (this.membership.isJoining(slot)) {
+      const id = this.board.loadIdentity(slot)
+      this.times.began('added', id, this.requests.joins(slot) ?? performance.now())
     }
-    if (this.changeBegan === undefined) this.changeBegan = endedAt
-    this.changing.add(slot)
-    this.coordinator.failed(slot)
+    this.membership.started(slot)
+    this.step()
+  }
+
+  private onEnded(end: ComponentEnd): void {
+    const { slot, id, isOrderly, isHung, diedAt, cause } = end
+    const removedAt = this.requests.left(slot, id)
+    if (isOrderly && removedAt !== undefined) this.times.began('removed', id, removedAt)
+    else this.times.began(isHung ? 'hung' : 'failed', id, diedAt)
+    if (cause instanceof TidemarkError) this.warn(`component ${id} failed: ${cause.message}`, { component: id })
+    this.membership.ended(slot)
     this.rouseAll()
-    if (this.overwrite.delete(slot)) new Uint8Array(this.options.memory.arenas[slot] as SharedArrayBuffer).fill(0xdd)
-    const next = this.startComponent(slot, true)
-    await next.running.then(
-      () => {
-        this.coordinator.replaced(slot)
-        this.step()
-      },
-      // It ended before it ran: whoever watches it has begun again.
-      () => {}
-    )
+    this.step()
   }
 
   /** Whoever died may have left a sleeper unwoken. */
   private rouseAll(): void {
     for (const parking of this.board.parking) parking.rouse()
-    for (const { memory } of this.sources.values()) memory.parking.rouse()
+    this.sources.rouse()
+  }
+
+  private publish(positions: FinalPositions): void {
+    this.sources.noteFinished()
+    for (const slot of this.coordinator.members) {
+      this.components.mail(slot, { type: 'view', positions, sources: this.sources.attachedTo(slot) })
+    }
   }
 
   private onView(view: number): void {
-    const tookMs = performance.now() - (this.changeBegan ?? performance.now())
-    this.tell({ type: 'view', view, slots: [...this.changing], tookMs })
-    this.changing.clear()
-    this.changeBegan = undefined
+    this.membership.viewStands()
+    this.requests.viewStands()
+    if (!this.coordinator.isRedundant) {
+      const { members } = this.coordinator
+      const message = `only ${members.length} components are left: nothing is taken until there are more`
+      this.warn(message, { components: members.map((slot) => this.board.loadIdentity(slot)) })
+      return
+    }
+    let [updates, bytes] = [0, 0]
+    for (const slot of this.coordinator.members) {
+      const statistics = this.board.statistics[slot] as Float64Array
+      updates += statistics[STAT_MOVED_UPDATES] as number
+      bytes += statistics[STAT_MOVED_BYTES] as number
+    }
+    for (const record of this.times.redundant(view + 1, updates, bytes)) this.tell({ type: 'view', record })
+    // Not now: those who go on taking need the cores first.
+    setImmediate(() => this.components.refill())
   }
 
-  private mailAll(mail: ComponentMail): void {
-    for (let slot = 0; slot < this.threads.length; slot++) this.mail(slot, mail)
+  private warn(message: string, details: Record<string, unknown>): void {
+    this.tell({ type: 'warning', error: new TidemarkError('TIDEMARK_NOT_REDUNDANT', message, details).toRecord() })
   }
 
-  private mail(slot: number, mail: ComponentMail): void {
-    ;(this.threads[slot] as HostedThread).port.postMessage(mail)
-    this.board.addMail(slot)
-    this.board.parking[slot]?.wake()
-  }
-
-  /** For tests: makes a component fail as a thread can. Its memory is overwritten when it has ended. */
-  private fail(slot: number, how: FailureKind): void {
-    this.overwrite.add(slot)
-    if (how === 'terminate') (this.threads[slot] as HostedThread).terminate()
-    else this.mail(slot, { type: 'fail', how })
-  }
-
-  /** Until secondary components can be replaced, the end of one suspends the group. */
-  private watch(thread: HostedThread, name: string): void {
-    thread.ended.then(
-      (outcome) => {
-        if (this.ending) return
-        this.suspend(name, outcome === undefined ? undefined : TidemarkError.fromRecord(outcome))
-      },
-      (error: unknown) => {
-        if (!this.ending) this.suspend(name, error)
-      }
-    )
+  /** For tests (chaos.ts). */
+  private fail(request: Extract<HostRequest, { type: 'fail' }>): void {
+    const slot = this.components.slotOf(request.id)
+    if (slot === undefined) this.requests.refuse(request.request, this.requests.unknown(request.id))
+    else this.components.fail(slot, request.how)
   }
 
   private suspend(name: string, cause: unknown): void {
-    if (this.failed) return
+    if (this.failed || this.ending) return
     this.failed = true
-    const said = cause instanceof Error ? `: ${cause.message}` : ''
-    const isTold = cause instanceof TidemarkError && cause.code !== 'TIDEMARK_SUSPENDED'
-    const error = isTold
-      ? cause
-      : new TidemarkError('TIDEMARK_SUSPENDED', `${name} has ended, the group is suspended${said}`, { name }, { cause })
-    for (const source of this.sources.values()) {
-      source.memory.leaveOpen(SOURCE_SUSPENDED)
-      source.memory.parking.wake()
-    }
+    const error = suspensionOf(name, cause, this.options.volumeNames)
+    this.sources.suspend()
     this.tell({ type: 'failed', error: error.toRecord() })
     this.onProgress?.()
   }
 
-  private attach(facts: SourceFacts): void {
-    const memory = new SourceMemory(facts.buffer, facts.layout)
-    const source: AttachedSource = { id: facts.id, memory, facts, closed: false, closedIn: 0 }
-    this.sources.set(facts.id, source)
-    this.coordinator.sources.add(source)
-    if (this.failed) memory.leaveOpen(SOURCE_SUSPENDED)
-    this.mail(facts.slot, { type: 'attach', source: facts })
-  }
-
   private onNotice(notice: ThreadNotice): void {
     if (notice.type === 'source-finished') {
-      const source = this.sources.get(notice.id)
-      if (source !== undefined) {
-        source.closed = true
-        source.closedIn = this.coordinator.formingSet
-        this.tell({ type: 'source-closed', id: source.id })
-        this.onProgress?.()
-      }
+      this.sources.finished(notice.id)
+      this.onProgress?.()
       return
     }
     // Answered before anything is looked at: what changes afterwards rings again.
@@ -293,65 +274,47 @@ export class Control {
 
   private step(): void {
     // Once it ends, nothing may set the timer again: it would keep this thread.
-    if (this.ending) return
-    if (this.failed) return
+    if (this.ending || this.failed || !this.isOpen) return
     try {
-      this.takeCloseRequest()
+      this.closes.takeNext()
       const dueInMs = this.coordinator.step(performance.now(), Date.now())
-      this.forgetClosedSources()
+      this.membership.step()
+      this.requests.step()
+      this.show()
+      this.sources.forgetClosed()
       this.tellPressure()
       this.tellRejected()
       this.answerHolds()
       this.schedule(dueInMs)
     } catch (error) {
-      this.suspend('the control thread', lossOr(error))
+      this.suspend('the control thread', error)
     }
     this.onProgress?.()
   }
 
-  /** Named sets end one after the other, each with its own name. */
-  private takeCloseRequest(): void {
-    while (!this.coordinator.hasCloseAsked) {
-      const next = this.closeRequests.shift()
-      if (next === undefined) return
-      const set = this.coordinator.closeSet(next.label)
-      this.tell({ type: 'closing-set', request: next.request, set })
-      if (next.label !== undefined) return
-      // Those without a name that came meanwhile end with it.
-      while (this.closeRequests[0] !== undefined && this.closeRequests[0].label === undefined) {
-        const other = this.closeRequests.shift() as { request: number }
-        this.tell({ type: 'closing-set', request: other.request, set })
-      }
-      return
+  /** What the host's `status` reads. */
+  private show(): void {
+    const joining = this.requests.joining
+    for (let slot = 0; slot < this.board.layout.slots; slot++) {
+      const state = this.membership.shownState(slot)
+      this.board.storeShown(slot, state === 'active' && joining.includes(slot) ? 'joining' : state)
     }
+    const spares = this.components.spares
+    if (spares.join() === this.shownSpares.join()) return
+    this.shownSpares = spares
+    this.tell({ type: 'spares', ids: spares })
   }
 
   private schedule(dueInMs: number): void {
     clearTimeout(this.timer)
-    if (this.closeRequests.length > 0 && !this.coordinator.hasCloseAsked && !this.stepQueued) {
-      this.stepQueued = true
-      setImmediate(() => {
-        this.stepQueued = false
-        this.step()
-      })
-    }
+    this.closes.queueNext()
     this.timer = setTimeout(() => this.step(), Math.min(Math.max(1, Math.ceil(dueInMs)), NO_LONGER_THAN_MS))
   }
 
-  /** A closed source counts until the sets in which it was acknowledged are formed. */
-  private forgetClosedSources(): void {
-    for (const source of this.sources.values()) {
-      if (!source.closed || this.coordinator.formedSet < source.closedIn) continue
-      this.sources.delete(source.id)
-      this.coordinator.sources.delete(source)
-    }
-  }
-
   private tellPressure(): void {
-    const { components } = this.options.memory.shape
     let pressure = false
     let heldBytes = 0
-    for (let slot = 0; slot < components; slot++) {
+    for (const slot of this.coordinator.members) {
       if (this.board.loadPressure(slot) === 1) pressure = true
       heldBytes += (this.board.statistics[slot] as Float64Array)[STAT_HELD_BYTES] as number
     }
@@ -367,6 +330,7 @@ export class Control {
     if (rejected === this.rejected) return
     const count = rejected - this.rejected
     this.rejected = rejected
+    if (count < 0) return
     const error = new TidemarkError('TIDEMARK_FENCED', `${count} updates were rejected by a component`, { count })
     this.tell({ type: 'warning', error: error.toRecord() })
   }
@@ -392,6 +356,7 @@ export class Control {
       afterMs: performance.now() - endedAtMs
     }
     if (state === 'applied') this.lastApplied = record
+    if (state === 'secured') this.secondaries.works()
     this.tell({ type: 'set', record, positions: this.positions() })
   }
 
@@ -407,26 +372,19 @@ export class Control {
     clearTimeout(this.timer)
     this.board.storeShutdown(1)
     this.coordinator.wakeAll()
-    await Promise.allSettled([...this.threads, ...this.secondaryThreads].map((thread) => thread.ended))
-    await Promise.all([this.components.destroy(), this.secondaries?.destroy()])
-    for (const source of this.sources.values()) {
-      source.memory.storeState(SOURCE_ABANDONED)
-      source.memory.parking.wake()
-    }
+    await Promise.all([this.components.close(), this.secondaries.close()])
+    this.sources.abandon()
     this.directory?.close()
   }
 
   /** Takes what was posted, closes the last set, waits until it is applied. */
   private async drain(): Promise<void> {
-    for (const source of this.sources.values()) {
-      if (source.memory.loadState() === SOURCE_OPEN) source.memory.leaveOpen(SOURCE_CLOSING)
-      source.memory.parking.wake()
-    }
+    this.sources.closeAll()
     this.coordinator.wakeComponents()
-    await this.until(() => [...this.sources.values()].every((source) => source.closed))
+    await this.until(() => this.sources.areAllClosed)
     if (this.failed || this.abandoned) return
     const last = this.coordinator.formingSet
-    this.closeRequests.push({ request: -1, label: undefined })
+    this.closes.add({ request: -1, label: undefined })
     this.step()
     await this.until(() => this.coordinator.appliedSet >= last)
   }
@@ -445,7 +403,16 @@ export class Control {
 }
 
 /** What is not conserved is lost, or a bug of ours: either way nothing may go on as if it were there. */
-function lossOr(error: unknown): unknown {
-  if (!(error instanceof ProtocolError)) return error
-  return new TidemarkError('TIDEMARK_DATA_LOSS', error.message, {}, { cause: error })
+function suspensionOf(name: string, cause: unknown, volumeNames: readonly string[]): TidemarkError {
+  if (cause instanceof LossError) {
+    const volumes = cause.volumes.map((volume) => volumeNames[volume] ?? String(volume))
+    const where = volumes.length === 0 ? '' : `; volumes that may miss updates: ${volumes.join(', ')}`
+    const details = { sets: [...cause.sets], volumes }
+    return new TidemarkError('TIDEMARK_DATA_LOSS', `${cause.message}${where}`, details, { cause })
+  }
+  if (cause instanceof ProtocolError) return new TidemarkError('TIDEMARK_DATA_LOSS', cause.message, {}, { cause })
+  if (cause instanceof TidemarkError && cause.code !== 'TIDEMARK_SUSPENDED') return cause
+  const said = cause instanceof Error ? `: ${cause.message}` : ''
+  const message = `${name} has ended, the group is suspended${said}`
+  return new TidemarkError('TIDEMARK_SUSPENDED', message, { name }, { cause })
 }

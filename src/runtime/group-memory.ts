@@ -4,11 +4,13 @@ import { ChunkTable } from '../memory/chunk-table.ts'
 import { powerOfTwoAtLeast } from '../memory/lines.ts'
 import { Link, linkBytes } from '../memory/link.ts'
 import { SetTables, setTablesBytes } from '../memory/set-tables.ts'
-import { laneWeight } from '../protocol/members.ts'
+import { laneWeight, transactionChunks } from '../protocol/members.ts'
 
 /** Sizes that follow from the options. */
 export interface GroupShape {
+  /** That the group begins with; there are slots for more. */
   readonly components: number
+  readonly slots: number
   readonly mirrors: number
   readonly volumes: number
   readonly secondaries: number
@@ -21,7 +23,8 @@ export interface GroupMemory {
   readonly boardLayout: BoardLayout
   readonly board: SharedArrayBuffer
   readonly arenaLayout: ArenaLayout
-  readonly arenas: readonly SharedArrayBuffer[]
+  /** By slot; made when a component is in it for the first time. */
+  readonly arenas: (SharedArrayBuffer | undefined)[]
   /** By slot: what the component knows of each chunk of its arena. */
   readonly chunkTables: readonly SharedArrayBuffer[]
   readonly linkCapacity: number
@@ -42,7 +45,20 @@ function linkCapacityOf(components: number): number {
 }
 
 export function arenaLayoutOfShape(shape: GroupShape): ArenaLayout {
-  return arenaLayout(shape.componentMemoryBytes, laneWeight(shape.components, shape.mirrors))
+  return arenaLayout(shape.componentMemoryBytes, laneWeight(shape.slots, shape.mirrors))
+}
+
+/** A group may grow to so many, if transactions of this size still fit then; if not, to twice what it begins with. */
+const USUAL_SLOTS = 16
+const USUAL_TRANSACTION = 256 * 1024
+
+/** Slots for growth, as far as each component's memory serves that many senders. */
+export function slotsFor(shape: Omit<GroupShape, 'slots'>): number {
+  for (let slots = Math.max(USUAL_SLOTS, shape.components); slots > shape.components; slots--) {
+    const { bytes } = transactionLimits({ ...shape, slots })
+    if (bytes >= USUAL_TRANSACTION || (bytes > 0 && slots <= shape.components * 2)) return slots
+  }
+  return shape.components
 }
 
 /**
@@ -51,16 +67,16 @@ export function arenaLayoutOfShape(shape: GroupShape): ArenaLayout {
  */
 export function transactionLimits(shape: GroupShape): { readonly bytes: number; readonly parts: number } {
   const layout = arenaLayoutOfShape(shape)
-  const share = Math.floor(layout.chunks / laneWeight(shape.components, shape.mirrors))
-  const parts = Math.min(LARGEST_LINK, linkCapacityOf(shape.components)) - 32 - share
-  return { bytes: Math.max(0, share - 1) * layout.chunkBytes * 0.75, parts: Math.max(1, parts) }
+  const chunks = transactionChunks(layout.chunks, shape.slots, shape.mirrors)
+  const parts = Math.min(LARGEST_LINK, linkCapacityOf(shape.slots)) - 32 - chunks
+  return { bytes: chunks * layout.chunkBytes * 0.75, parts: Math.max(1, parts) }
 }
 
 export function allocateGroupMemory(shape: GroupShape): GroupMemory {
-  const { components, secondaries, volumes } = shape
-  const boardLayout = { slots: components, secondaries, volumes }
+  const { components, slots, secondaries, volumes } = shape
+  const boardLayout = { slots, secondaries, volumes }
   const layout = arenaLayoutOfShape(shape)
-  const linkCapacity = Math.min(LARGEST_LINK, linkCapacityOf(components))
+  const linkCapacity = Math.min(LARGEST_LINK, linkCapacityOf(slots))
   const each = <T>(count: number, make: (index: number) => T): T[] =>
     Array.from({ length: count }, (_, index) => make(index))
   const link = (): SharedArrayBuffer => new SharedArrayBuffer(linkBytes(linkCapacity))
@@ -70,17 +86,17 @@ export function allocateGroupMemory(shape: GroupShape): GroupMemory {
     boardLayout,
     board: Board.allocate(boardLayout),
     arenaLayout: layout,
-    arenas: each(components, () => Arena.allocate(layout)),
-    chunkTables: each(components, () => ChunkTable.allocate(layout.chunks + layout.spareChunks)),
+    arenas: each(slots, (slot) => (slot < components ? Arena.allocate(layout) : undefined)),
+    chunkTables: each(slots, () => ChunkTable.allocate(layout.chunks + layout.spareChunks)),
     linkCapacity,
-    links: each(components, (from) => each(components, (to) => (from === to ? none : link()))),
-    drains: each(components, () => each(secondaries, link)),
-    tables: each(components, () => new SharedArrayBuffer(setTablesBytes(volumes)))
+    links: each(slots, (from) => each(slots, (to) => (from === to ? none : link()))),
+    drains: each(slots, () => each(secondaries, link)),
+    tables: each(slots, () => new SharedArrayBuffer(setTablesBytes(volumes)))
   }
 }
 
-export function openArenas(memory: GroupMemory): Arena[] {
-  return memory.arenas.map((buffer) => new Arena(buffer, memory.arenaLayout))
+export function openArenas(memory: GroupMemory): (Arena | undefined)[] {
+  return memory.arenas.map((buffer) => buffer && new Arena(buffer, memory.arenaLayout))
 }
 
 export function openLink(memory: GroupMemory, buffer: SharedArrayBuffer): Link {

@@ -21,6 +21,10 @@ export interface ControlOptions {
   readonly policy: ResponsibilityPolicy
   readonly periodMs: number
   readonly spares: number
+  readonly takeover: 'spare' | 'survivors'
+  readonly hangTimeoutMs: number
+  /** For messages. */
+  readonly volumeNames: readonly string[]
   /** Undefined: sets are formed and dropped. */
   readonly directory: DirectoryOptions | undefined
 }
@@ -29,7 +33,7 @@ export interface SourceFacts {
   readonly id: number
   readonly buffer: SharedArrayBuffer
   readonly layout: SourceLayout
-  readonly slot: number
+  readonly name: string
 }
 
 /** What the host asks of the control thread. */
@@ -38,7 +42,11 @@ export type HostRequest =
   | { readonly type: 'close-set'; readonly request: number; readonly label: string | undefined }
   | { readonly type: 'hold'; readonly request: number }
   | { readonly type: 'release' }
-  | { readonly type: 'fail'; readonly slot: number; readonly how: FailureKind }
+  | { readonly type: 'close-source'; readonly id: number }
+  | { readonly type: 'add'; readonly request: number }
+  | { readonly type: 'remove'; readonly request: number; readonly id: number }
+  | { readonly type: 'fail'; readonly request: number; readonly id: number; readonly how: FailureKind }
+  | { readonly type: 'fail-secondary'; readonly request: number; readonly index: number }
   | { readonly type: 'close'; readonly drain: boolean }
 
 export interface SetRecord {
@@ -51,6 +59,18 @@ export interface SetRecord {
   readonly writtenBytes: number | undefined
   /** Milliseconds from the end of the period to this state. */
   readonly afterMs: number
+}
+
+/** What became of one component in a change of view, and how long it took (milliseconds from its death, or the call). */
+export interface ViewRecord {
+  readonly view: number
+  readonly reason: 'failed' | 'hung' | 'removed' | 'added'
+  readonly component: number
+  readonly detectedMs: number
+  readonly reassignedMs: number
+  readonly redundantMs: number
+  readonly movedUpdates: number
+  readonly movedBytes: number
 }
 
 export interface SetPositions {
@@ -71,7 +91,12 @@ export type ControlNotice =
   | { readonly type: 'closing-set'; readonly request: number; readonly set: number }
   | { readonly type: 'held'; readonly request: number; readonly record: SetRecord | undefined }
   | { readonly type: 'source-closed'; readonly id: number }
-  | { readonly type: 'view'; readonly view: number; readonly slots: readonly number[]; readonly tookMs: number }
+  | { readonly type: 'view'; readonly record: ViewRecord }
+  /** A request about members was carried out, or was refused. */
+  | { readonly type: 'member'; readonly request: number; readonly id: number }
+  | { readonly type: 'refused'; readonly request: number; readonly error: TidemarkErrorRecord }
+  | { readonly type: 'arena'; readonly slot: number; readonly buffer: SharedArrayBuffer }
+  | { readonly type: 'spares'; readonly ids: readonly number[] }
   | { readonly type: 'failed'; readonly error: TidemarkErrorRecord }
 
 export interface ComponentTask {
@@ -79,24 +104,30 @@ export interface ComponentTask {
   readonly memory: GroupMemory
   readonly protocol: ProtocolOptions
   readonly secondaryOf: Uint8Array
-  /** Low bits. */
-  readonly firstSet: number
-  /** It takes the place of a component that has died. */
-  readonly fresh: boolean
-  /** The sources that were attached there. */
-  readonly sources: readonly SourceFacts[]
+  /** Low bits; undefined for one that comes later and waits for a view that has it. */
+  readonly firstSet: number | undefined
   readonly port: MessagePort
 }
 
 /** What the control thread puts into a component's mailbox. */
 export type ComponentMail =
   | { readonly type: 'attach'; readonly source: SourceFacts }
-  /** Acknowledged positions by source, before everyone rebuilds. */
-  | { readonly type: 'final'; readonly positions: ReadonlyMap<number, number> }
+  /** Before everyone rebuilds: acknowledged positions by source, and the sources of this component. */
+  | {
+      readonly type: 'view'
+      readonly positions: ReadonlyMap<number, number>
+      readonly sources: readonly SourceFacts[]
+    }
+  /** The memory of a component that is in a slot for the first time. */
+  | { readonly type: 'arena'; readonly slot: number; readonly buffer: SharedArrayBuffer }
+  | { readonly type: 'leave' }
   /** For tests: the thread ends in that way. */
   | { readonly type: 'fail'; readonly how: FailureKind }
 
-export type FailureKind = 'terminate' | 'exit' | 'throw'
+/** What the control thread posts to a secondary component. */
+export type SecondaryMail = Extract<ComponentMail, { type: 'arena' }>
+
+export type FailureKind = 'terminate' | 'exit' | 'throw' | 'hang'
 
 /** What a component thread posts: it runs; something on the board has changed; a source that it had is closed. */
 export type ThreadNotice =
@@ -112,5 +143,7 @@ export interface SecondaryTask {
   readonly memory: GroupMemory
   readonly store: FileSetStoreOptions
   readonly lastSet: number
+  /** It takes the place of a component that has died, and goes on with its files. */
+  readonly resume?: boolean
   readonly port: MessagePort
 }

@@ -1,4 +1,5 @@
-import { threadId } from 'node:worker_threads'
+import { receiveMessageOnPort, threadId } from 'node:worker_threads'
+import { Arena } from '../memory/arena.ts'
 import { Board } from '../memory/board.ts'
 import { clockMicroseconds } from '../memory/clock.ts'
 import type { Parking } from '../memory/parking.ts'
@@ -6,9 +7,12 @@ import { SetReceiver } from '../protocol/set-receiver.ts'
 import { FileSetStore } from '../secondary/file-store.ts'
 import { runDutyCycle, untilItEnds } from './duty-cycle.ts'
 import { openArenas, openLink } from './group-memory.ts'
-import type { SecondaryTask, ThreadNotice, ThreadOutcome } from './messages.ts'
+import type { SecondaryMail, SecondaryTask, ThreadNotice, ThreadOutcome } from './messages.ts'
 
-/** A secondary component on its thread. Its file calls are synchronous: a thread may be ended only between them. */
+/**
+ * A secondary component on its thread. Its file calls are synchronous: a thread may be ended only between them, and what it
+ * has open is closed before its exit is told. So the next one has the files to itself.
+ */
 export default function runSecondary(task: SecondaryTask): ThreadOutcome {
   return untilItEnds(() => receiveSets(task))
 }
@@ -16,6 +20,7 @@ export default function runSecondary(task: SecondaryTask): ThreadOutcome {
 function receiveSets(task: SecondaryTask): void {
   const { memory, index, port } = task
   const board = new Board(memory.board, memory.boardLayout)
+  const arenas = openArenas(memory)
   const tell = (notice: ThreadNotice): void => port.postMessage(notice)
   const store = new FileSetStore(task.store)
   const receiver = new SetReceiver(
@@ -23,8 +28,15 @@ function receiveSets(task: SecondaryTask): void {
       index,
       board,
       links: memory.drains.map((row) => openLink(memory, row[index] as SharedArrayBuffer)),
-      arenas: openArenas(memory),
+      arenas,
+      beforeRebuild: () => {
+        for (let got = receiveMessageOnPort(port); got; got = receiveMessageOnPort(port)) {
+          const { slot, buffer } = got.message as SecondaryMail
+          arenas[slot] = new Arena(buffer, memory.arenaLayout)
+        }
+      },
       lastSet: task.lastSet,
+      resume: task.resume === true,
       surroundings: {
         clock: clockMicroseconds,
         ring: () => {

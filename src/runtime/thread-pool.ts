@@ -13,28 +13,30 @@ export interface HostedThread {
    * rejected or has returned says nothing of the kind.
    */
   readonly exited: Promise<void>
+  /** Settles when the task has ended, with what ended it; rejects when its thread ended. */
+  readonly ended: Promise<ThreadOutcome>
   /** Whether the task has begun to run. */
   hasRun(): boolean
   /** Ends the thread. */
   terminate(): void
-  /** Settles when the task has ended, with what ended it; rejects when its thread ended. */
-  readonly ended: Promise<ThreadOutcome>
 }
 
 /**
- * Component threads: each a task that a pool's thread runs for as long as the component lives. One task a thread, spare
- * threads kept warm, and no waiting on atomics for the next task, since a running one never returns to the pool.
+ * One thread, in a piscina pool of its own. A common pool would start a replacement as soon as one dies, and so take a core
+ * from those who are mending what was lost; this one has no minimum to go back to: its first task starts its only thread.
  */
-export class ThreadPool {
+class PooledThread {
+  readonly exited: Promise<void>
+  hasExited = false
   private readonly pool: Piscina
-  private readonly ports: MessagePort[] = []
+  private worker: Worker | undefined
+  private fence: () => void = () => {}
 
-  /** @param spares  warm threads beyond those that run tasks */
-  constructor(file: string, threads: number, spares: number) {
+  constructor(file: string) {
     this.pool = new Piscina({
-      filename: threadFile(file),
-      minThreads: threads + spares,
-      maxThreads: threads + spares,
+      filename: file,
+      minThreads: 0,
+      maxThreads: 1,
       concurrentTasksPerWorker: 1,
       idleTimeout: Number.POSITIVE_INFINITY,
       atomics: 'disabled',
@@ -42,55 +44,123 @@ export class ThreadPool {
       workerHistogram: false,
       env: process.env
     })
-    // An error of a thread that has no task: its replacement is under way.
+    // An error while it has no task: it exits then, and that is what counts.
     this.pool.on('error', () => {})
+    this.exited = new Promise((resolve) => {
+      this.fence = resolve
+    })
   }
 
+  run(task: unknown, port?: MessagePort): Promise<ThreadOutcome> {
+    const ended = this.pool.run(task, { transferList: port === undefined ? [] : [port] }) as Promise<ThreadOutcome>
+    if (this.worker === undefined) this.watch(ended)
+    return ended
+  }
+
+  terminate(): void {
+    void this.worker?.terminate()
+  }
+
+  destroy(): Promise<void> {
+    return this.pool.destroy()
+  }
+
+  private watch(started: Promise<unknown>): void {
+    const exit = (): void => {
+      this.hasExited = true
+      this.fence()
+    }
+    this.worker = this.pool.threads[0]
+    if (this.worker !== undefined) this.worker.once('exit', exit)
+    else started.then(exit, exit)
+  }
+}
+
+/** What a thread is given to do before it has a task: it becomes a spare that can begin at once. */
+export interface WarmUp {
+  readonly warmUp: true
+}
+
+/**
+ * Threads that each run one task for as long as a component lives, and spare ones that are warm. A thread's start takes a
+ * core for some 40 ms, so spares are started when they are asked for, not when a thread dies.
+ */
+export class ThreadPool {
+  private readonly file: string
+  private readonly all = new Set<PooledThread>()
+  private readonly spares: PooledThread[] = []
+  private destroyed = false
+
+  constructor(file: string) {
+    this.file = threadFile(file)
+  }
+
+  /** Spares that can begin at once. */
+  get warm(): number {
+    return this.spares.length
+  }
+
+  /** Starts a spare. Resolves when it is warm: true; or has failed to become so: false. */
+  async warmUp(): Promise<boolean> {
+    const thread = this.host()
+    const task: WarmUp = { warmUp: true }
+    const isWarm = await thread.run(task).then(
+      () => !thread.hasExited && !this.destroyed,
+      () => false
+    )
+    if (isWarm) this.spares.push(thread)
+    return isWarm
+  }
+
+  /** @param warm  on a warm thread, if there is one; else on one that is started for it */
   start<Task extends { readonly port: MessagePort }>(
     task: Omit<Task, 'port'>,
+    warm: boolean,
     onNotice: (notice: ThreadNotice) => void
   ): HostedThread {
+    const thread = (warm ? this.spares.shift() : undefined) ?? this.host()
     const { port1, port2 } = new MessageChannel()
-    this.ports.push(port1)
-    const ended = this.pool.run({ ...task, port: port2 }, { transferList: [port2] }) as Promise<ThreadOutcome>
-    let worker: Worker | undefined
-    let fence = (): void => {}
-    const exited = new Promise<void>((resolve) => {
-      fence = resolve
-    })
+    const ended = thread.run({ ...task, port: port2 }, port2)
+    let hasRun = false
     const running = new Promise<void>((resolve, reject) => {
       port1.on('message', (notice: ThreadNotice) => {
         if (notice.type !== 'running') {
           onNotice(notice)
           return
         }
-        worker = this.pool.threads.find((thread) => thread.threadId === notice.threadId)
-        if (worker === undefined) fence()
-        else worker.once('exit', fence)
+        hasRun = true
         resolve()
       })
       ended.then(() => reject(new Error('the thread has ended')), reject)
     })
-    // A task that ended before it ran has no thread to wait for.
-    const settled = (): void => {
-      if (worker === undefined) fence()
-    }
-    ended.then(settled, settled)
     // Whoever opens the group looks at it; afterwards `ended` is watched.
     running.catch(() => {})
+    thread.exited.then(() => port1.close())
     return {
       port: port1,
       running,
       ended,
-      exited,
-      hasRun: () => worker !== undefined,
-      terminate: () => void worker?.terminate()
+      exited: thread.exited,
+      hasRun: () => hasRun,
+      terminate: () => thread.terminate()
     }
   }
 
   /** Ends all threads; those whose task has ended before end in an orderly way. */
   async destroy(): Promise<void> {
-    for (const port of this.ports) port.close()
-    await this.pool.destroy()
+    this.destroyed = true
+    await Promise.all([...this.all].map((thread) => thread.destroy()))
+  }
+
+  private host(): PooledThread {
+    const thread = new PooledThread(this.file)
+    this.all.add(thread)
+    thread.exited.then(() => {
+      this.all.delete(thread)
+      const spare = this.spares.indexOf(thread)
+      if (spare >= 0) this.spares.splice(spare, 1)
+      return thread.destroy()
+    })
+    return thread
   }
 }

@@ -1,6 +1,7 @@
 import fs from 'node:fs'
+import path from 'node:path'
 import { crc32 } from 'node:zlib'
-import { ioError, readIfThere, replaceFile, writeFully } from './files.ts'
+import { ioError, readIfThere, replaceFile, syncDirectory, writeFully } from './files.ts'
 
 /**
  * Says which sets are whole, records of 56 bytes: a set is secured when its record is durable, not before and not otherwise.
@@ -31,6 +32,8 @@ export interface CommitsFound {
   readonly commits: Commit[]
   /** A damaged record lies somewhere before that of this set; 0 for none. One at the end was never durable: nobody was told. */
   readonly damagedBefore: number
+  /** Where the last valid record ends. */
+  readonly end: number
 }
 
 export function readCommits(file: string): CommitsFound {
@@ -43,6 +46,7 @@ export function readCommits(file: string): CommitsFound {
   const commits: Commit[] = []
   let damaged = false
   let damagedBefore = 0
+  let end = 0
   for (let at = 0; bytes !== null && at + RECORD_BYTES <= bytes.length; at += RECORD_BYTES) {
     const commit = decode(bytes.subarray(at, at + RECORD_BYTES))
     if (commit === null) {
@@ -52,8 +56,9 @@ export function readCommits(file: string): CommitsFound {
     commits.push(commit)
     if (damaged) damagedBefore = commit.set
     damaged = false
+    end = at + RECORD_BYTES
   }
-  return { commits, damagedBefore }
+  return { commits, damagedBefore, end }
 }
 
 export class CommitLog {
@@ -68,10 +73,15 @@ export class CommitLog {
   constructor(file: string, largestBytes = LARGEST_BYTES) {
     this.file = file
     this.largest = largestBytes
-    this.pending = readCommits(file).commits
-    this.length = this.pending.length * RECORD_BYTES
+    const { commits, end } = readCommits(file)
+    this.pending = commits
+    // An invalid record at the end was never durable: the next one takes its place.
+    this.length = end
     try {
       this.fd = fs.openSync(file, 'r+')
+      // A writer that died may have synced neither its last record nor the name of a log that it had written anew.
+      fs.fdatasyncSync(this.fd)
+      syncDirectory(path.dirname(file))
     } catch (cause) {
       throw ioError('open', file, cause)
     }

@@ -1,12 +1,14 @@
 import { TidemarkError } from '../errors.ts'
 import type { Arena } from '../memory/arena.ts'
-import type { SetStore } from '../protocol/set-store.ts'
+import type { SetStore, StoreProgress } from '../protocol/set-store.ts'
 import { Applier } from './applier.ts'
 import type { Part } from './block.ts'
-import { CommitLog } from './commit-log.ts'
-import { layoutOf } from './format.ts'
+import { CommitLog, readCommits } from './commit-log.ts'
+import { type Layout, layoutOf } from './format.ts'
 import { Images, type StoreVolume } from './images.ts'
 import { Journal } from './journal.ts'
+import { checkLeft, readLeft } from './left-segments.ts'
+import { waitingCommits } from './recover.ts'
 import { StateFile } from './state.ts'
 
 export type { StoreVolume } from './images.ts'
@@ -30,6 +32,7 @@ export interface FileSetStoreOptions {
 /** A secondary component's sets in files: journaled, then applied to the images (SYSTEM.md 6, "Secondary"). */
 export class FileSetStore implements SetStore {
   private readonly options: FileSetStoreOptions
+  private readonly layout: Layout
   private readonly journal: Journal
   private readonly images: Images
   private readonly applier: Applier
@@ -45,6 +48,7 @@ export class FileSetStore implements SetStore {
   constructor(options: FileSetStoreOptions) {
     const layout = layoutOf(options.directory)
     this.options = options
+    this.layout = layout
     this.lastBegun = options.lastSet
     this.lastSynced = options.lastSet
     const sizes = new Float64Array(options.volumes.length).fill(-1)
@@ -64,6 +68,24 @@ export class FileSetStore implements SetStore {
 
   get writtenBytes(): number {
     return this.applier.writtenBytes
+  }
+
+  /**
+   * What is applied is known from what was told, for every component: no file says it of one component alone, and none need.
+   * A part is told applied only when the images hold it durably; and while one is not told, its set is not marked and no later
+   * set is announced, so that it can be applied again, from its start, before anything that must come after it.
+   */
+  resume(told: StoreProgress): StoreProgress {
+    const { component } = this.options
+    const left = readLeft(this.layout.journal, component, told.applied)
+    // Before anything is cut off: a damaged journal stays as it was found.
+    checkLeft(left, component, this.setsExpected(told))
+    this.journal.takeOver(left)
+    for (const { parts } of left) this.parts.push(...parts)
+    const journaled = Math.max(told.journaled, this.parts.at(-1)?.set ?? 0)
+    this.lastBegun = journaled
+    this.lastSynced = journaled
+    return component === 0 ? this.resumeCommon(told, journaled) : { ...told, journaled }
   }
 
   begin(set: number): void {
@@ -138,6 +160,37 @@ export class FileSetStore implements SetStore {
     this.images.close()
     this.state.close()
     this.commits?.close()
+  }
+
+  /**
+   * What others rely on being in this component's journal, not yet applied. The commit log is read while the first component
+   * may write to it: a set that is committed later is the last one that was told journaled.
+   */
+  private setsExpected(told: StoreProgress): Set<number> {
+    const sets = new Set<number>()
+    for (const { set, updates } of readCommits(this.layout.commits).commits) {
+      if (set > told.applied && updates > 0) sets.add(set)
+    }
+    if (told.journaled > told.applied) sets.add(told.journaled)
+    return sets
+  }
+
+  /** The files of what they have in common are synced when they are opened: what is read here is durable. */
+  private resumeCommon(told: StoreProgress, journaled: number): StoreProgress {
+    const last = waitingCommits(this.layout, this.state.current).at(-1)
+    // The record decides; the predecessor may have died before it wrote the state.
+    if (last !== undefined && last.set > this.state.current.securedSet) this.state.secure(last.set, last.time)
+    const { securedSet, appliedSet, applying } = this.state.current
+    // It may have died between the mark and this.
+    this.journal.release(appliedSet)
+    this.common().forget(appliedSet)
+    return {
+      journaled,
+      applied: told.applied,
+      committed: Math.max(told.committed, securedSet),
+      announced: Math.max(told.announced, applying ?? appliedSet),
+      marked: Math.max(told.marked, appliedSet)
+    }
   }
 
   /** What the state says beside an announcement is durable: the announcement came after. */

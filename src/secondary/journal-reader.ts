@@ -1,6 +1,7 @@
 import fs from 'node:fs'
 import path from 'node:path'
 import { crc32 } from 'node:zlib'
+import { TidemarkError } from '../errors.ts'
 import {
   BLOCK_CHECKED_FROM,
   BLOCK_COMPONENT,
@@ -55,6 +56,14 @@ export function listSegments(journal: string): SegmentName[] {
   return found.sort((a, b) => a.component - b.component || a.firstSet - b.firstSet)
 }
 
+/** @param since  why it was expected to be there */
+export function missingPart(component: number, set: number, since: string, ends: readonly SegmentEnd[]): TidemarkError {
+  const why = ends.map((end) => `${end.path}: ${end.reason} at ${end.position}`).join('; ')
+  const message = `the part of secondary component ${component} in set ${set} is missing from the journal, though ${since}`
+  const damage = ends.map((end) => ({ ...end }))
+  return new TidemarkError('TIDEMARK_CORRUPT', why === '' ? message : `${message} (${why})`, { set, component, damage })
+}
+
 interface Block {
   readonly kind: number
   readonly set: number
@@ -67,10 +76,10 @@ interface Block {
 }
 
 /**
- * Reads a segment from its beginning and hands out each part that is whole, its updates tabled, its checksums right.
- * Returns where and why it ended before the end of the file, if it did.
+ * Reads a segment from its beginning and hands out each part that is whole, its updates tabled, its checksums right, and
+ * where it ends. Returns where and why the segment ended before the end of the file, if it did.
  */
-export function readSegment(segment: SegmentName, each: (part: Part) => void): SegmentEnd | null {
+export function readSegment(segment: SegmentName, each: (part: Part, end: number) => void): SegmentEnd | null {
   const fd = fs.openSync(segment.path, 'r')
   try {
     const size = fs.fstatSync(fd).size
@@ -92,7 +101,7 @@ export function readSegment(segment: SegmentName, each: (part: Part) => void): S
         if (block.updates !== reading.frames.length || block.data !== reading.data) {
           return { path: segment.path, position, reason: `set ${block.set} ends with other totals than it has` }
         }
-        each({ set: block.set, path: segment.path, frames: reading.frames })
+        each({ set: block.set, path: segment.path, frames: reading.frames }, block.end)
         reading = null
       }
       position = block.end

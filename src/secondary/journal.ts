@@ -42,6 +42,7 @@ import {
 } from './block.ts'
 import { ioError, syncDirectory, writeAllFully } from './files.ts'
 import type { FloatTable } from './float-table.ts'
+import type { LeftSegment } from './left-segments.ts'
 
 /** Data up to this long is copied into the block's buffer; longer data is written from where it lies. */
 const COPIED_BYTES = 2048
@@ -102,6 +103,30 @@ export class Journal {
 
   constructor(options: JournalOptions) {
     this.options = options
+  }
+
+  /**
+   * Goes on where a predecessor stopped: after the last part that is whole. Only its last segment can end within a part, and
+   * only there can whole parts be that were not synced: a segment is begun when all before is on the disk.
+   */
+  takeOver(left: readonly LeftSegment[]): void {
+    for (const { path: file, length, lastSet } of left) {
+      try {
+        this.segments.push({ path: file, fd: fs.openSync(file, 'r+'), length, lastSet })
+      } catch (cause) {
+        throw ioError('open', file, cause)
+      }
+    }
+    if (this.segments.length === 0) return
+    const last = this.current()
+    try {
+      fs.ftruncateSync(last.fd, last.length)
+      fs.fdatasyncSync(last.fd)
+      // It may be that its name was not made durable.
+      syncDirectory(this.options.directory)
+    } catch (cause) {
+      throw ioError('take over', last.path, cause)
+    }
   }
 
   /** A part that was not synced is dropped: it starts again after a change of view, or after an error. */

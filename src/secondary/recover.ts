@@ -6,7 +6,7 @@ import { type Commit, readCommits } from './commit-log.ts'
 import { ioError, replaceFile } from './files.ts'
 import { type Format, imagePath, type Layout } from './format.ts'
 import { Images } from './images.ts'
-import { listSegments, readSegment, type SegmentEnd, type SegmentName } from './journal-reader.ts'
+import { listSegments, missingPart, readSegment, type SegmentEnd, type SegmentName } from './journal-reader.ts'
 import { type SecondaryState, StateFile } from './state.ts'
 
 interface Found {
@@ -107,13 +107,7 @@ function partsOf(commit: Commit, found: Found): Part[] {
   return Array.from({ length: commit.components }, (_, component) => {
     const part = ofSet?.get(component)
     if (part !== undefined) return part
-    const why = found.ends.map((end) => `${end.path}: ${end.reason} at ${end.position}`).join('; ')
-    const message = `the part of secondary component ${component} in set ${commit.set} is missing from the journal, though the set was secured`
-    throw new TidemarkError('TIDEMARK_CORRUPT', why === '' ? message : `${message} (${why})`, {
-      set: commit.set,
-      component,
-      damage: found.ends.map((end) => ({ ...end }))
-    })
+    throw missingPart(component, commit.set, 'the set was secured', found.ends)
   })
 }
 

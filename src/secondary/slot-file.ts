@@ -63,7 +63,12 @@ export class SlotFile {
     try {
       fd = fs.openSync(file, access === 'read' ? 'r' : 'r+')
       const opened = new SlotFile(file, fd, magic, count)
-      if (access === 'write') opened.read()
+      if (access === 'write') {
+        // A writer may have died before it had synced the newest slot. The next write goes over the other one, so this one
+        // must be durable before.
+        fs.fdatasyncSync(fd)
+        opened.read()
+      }
       return opened
     } catch (cause) {
       if (fd >= 0) fs.closeSync(fd)

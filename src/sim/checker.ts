@@ -30,6 +30,10 @@ interface Update {
 export class Checker {
   acknowledgedUpdates = 0
   appliedSets = 0
+  /** How many have to hold an update. */
+  private copies: number
+  /** Who has died since a view stood: what they had noted before may still be acknowledged until everyone has stopped. */
+  private readonly dead = new Set<number>()
   private readonly scenario: Scenario
   private readonly arenas: readonly Arena[]
   private readonly updates: Update[][]
@@ -40,8 +44,6 @@ export class Checker {
   private readonly journaled = new Map<number, StoredUpdate[]>()
   private readonly parts = new Map<number, number>()
   private latestSet: number
-  /** Slots of components that have died in the change of view that goes on. */
-  private readonly dead = new Set<number>()
   private readonly volumeSet: number[]
   private readonly volumeSequence: number[]
   /** By source and volume: the set and sequence of its last acknowledged update. */
@@ -51,6 +53,7 @@ export class Checker {
 
   constructor(scenario: Scenario, arenas: readonly Arena[]) {
     this.scenario = scenario
+    this.copies = scenario.mirrors + 1
     this.arenas = arenas
     this.updates = Array.from({ length: scenario.sources }, () => [])
     this.issuedUpTo = new Array<number>(scenario.sources).fill(0)
@@ -80,6 +83,12 @@ export class Checker {
     ;(this.updates[source] as Update[]).length = from
   }
 
+  /** For people who read what happens. */
+  factsOf(source: number, position: number): { volume: number; set: number; sequence: number; holders: number[] } {
+    const { volume, set, sequence, copies } = (this.updates[source] as Update[])[position] as Update
+    return { volume, set, sequence, holders: [...copies.keys()].sort((a, b) => a - b) }
+  }
+
   /** The instant before what was put becomes visible. */
   issued(source: number, upTo: number): void {
     const list = this.updates[source] as Update[]
@@ -92,28 +101,21 @@ export class Checker {
     this.issuedUpTo[source] = upTo
   }
 
-  /** A component has died: what it held is gone. Something acknowledged must be left of each update elsewhere. */
-  died(slot: number, complete: (slot: number) => boolean): void {
+  /** A component has died: what it held is gone. If no more died than may, something is left of each acknowledged update. */
+  died(slot: number, tolerable: boolean): void {
     this.dead.add(slot)
-    for (const list of this.bySet.values()) {
-      for (const update of list) {
-        if (update.set <= this.secured) continue
-        if (![...update.copies.keys()].some((holder) => !this.dead.has(holder) && complete(holder))) {
-          throw new Violation(
-            'I1',
-            `an acknowledged update of set ${update.set} has lost all its copies: ${[...update.copies.keys()].join()} of ${[...this.dead].join()}`
-          )
-        }
-      }
+    if (!tolerable) return
+    for (const update of this.unsecured()) {
+      if ([...update.copies.keys()].every((holder) => this.dead.has(holder)))
+        throw new Violation('I1', `an acknowledged update of set ${update.set} has lost all its copies`)
     }
   }
 
-  /** A view stands: what each component holds is looked up anew, and must be redundant. */
-  recount(addressesOf: (slot: number) => readonly number[]): void {
+  /** A view stands: what each member holds is looked up anew, and must be redundant. */
+  recount(members: readonly number[], addressesOf: (slot: number) => readonly number[]): void {
+    this.copies = Math.min(this.scenario.mirrors + 1, members.length)
     this.dead.clear()
-    for (const list of this.updates) for (const update of list) update?.copies.clear()
-    for (let slot = 0; slot < this.arenas.length; slot++)
-      for (const address of addressesOf(slot)) this.held(slot, address)
+    this.findCopies(members, addressesOf)
     for (const [source, list] of this.updates.entries()) {
       for (const [position, update] of list.entries()) {
         if (!update.acknowledged) {
@@ -123,6 +125,29 @@ export class Checker {
     }
   }
 
+  /** Acknowledged, unsecured updates of which no member has a copy. */
+  lost(
+    members: readonly number[],
+    addressesOf: (slot: number) => readonly number[]
+  ): { set: number; volume: number }[] {
+    this.findCopies(members, addressesOf)
+    return this.unsecured().filter((update) => update.copies.size === 0)
+  }
+
+  /** The group is suspended: what the secondary has is the state after its last whole set. */
+  isWhole(images: readonly Uint8Array[]): void {
+    if (this.scenario.secondaries > 0) this.compare(images, `after the group was suspended at set ${this.modelled}`)
+  }
+
+  private unsecured(): Update[] {
+    return [...this.bySet.values()].flat().filter((update) => update.set > this.secured)
+  }
+
+  private findCopies(members: readonly number[], addressesOf: (slot: number) => readonly number[]): void {
+    for (const list of this.updates) for (const update of list) update?.copies.clear()
+    for (const slot of members) for (const address of addressesOf(slot)) this.held(slot, address)
+  }
+
   /** A component has taken note of the record at this address of its arena. */
   held(slot: number, address: number): void {
     const arena = this.arenas[slot] as Arena
@@ -130,7 +155,7 @@ export class Checker {
     const position = arena.floats[(address >>> 3) + RECORD_POSITION] as number
     const update = this.updates[source]?.[position]
     if (update === undefined) throw new Violation('I4', `component ${slot} holds an update that nobody issued`)
-    if (update.copies.has(slot) && this.dead.size === 0)
+    if (update.copies.has(slot) && !this.dead.has(slot))
       throw new Violation('I4', `component ${slot} holds update ${source}:${position} twice`)
     update.copies.set(slot, address)
   }
@@ -183,9 +208,9 @@ export class Checker {
 
   /** Set c is declared secured: exactly its acknowledged updates must be there, each once. */
   committed(set: number): void {
-    if ((this.parts.get(set) ?? 0) !== this.scenario.secondaries) {
-      throw new Violation('I2', `set ${set} was committed with parts missing`)
-    }
+    const parts = this.parts.get(set) ?? 0
+    if (parts < this.scenario.secondaries) throw new Violation('I2', `set ${set} was committed with parts missing`)
+    if (parts > this.scenario.secondaries) throw new Violation('I4', `a part of set ${set} was journaled twice`)
     const expected = this.bySet.get(set) ?? []
     const stored = this.journaled.get(set) ?? []
     const seen = new Set<string>()
@@ -227,10 +252,13 @@ export class Checker {
       if (update.data === undefined) image.fill(0, update.offset, update.offset + update.length)
       else image.set(update.data, update.offset)
     }
-    if (images === undefined) return
+    if (images !== undefined) this.compare(images, `after set ${set}`)
+  }
+
+  private compare(images: readonly Uint8Array[], when: string): void {
     for (let volume = 0; volume < this.model.length; volume++) {
       if (Buffer.compare(this.model[volume] as Uint8Array, images[volume] as Uint8Array) !== 0) {
-        throw new Violation('I2', `volume ${volume} differs from the model after set ${set}`)
+        throw new Violation('I2', `volume ${volume} differs from the model ${when}`)
       }
     }
   }
@@ -242,7 +270,7 @@ export class Checker {
   }
 
   private checkHeld(source: number, position: number, update: Update): void {
-    if (update.copies.size < this.scenario.mirrors + 1) {
+    if (update.copies.size < this.copies) {
       throw new Violation('I1', `update ${source}:${position} is acknowledged but held by ${update.copies.size}`)
     }
     for (const [slot, address] of update.copies) {

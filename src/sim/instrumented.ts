@@ -11,6 +11,8 @@ import { Violation } from './violation.ts'
 export interface Interleaving {
   /** @param pausesOneIn  now and then the thread sleeps here for as long as a whole set takes */
   point(pausesOneIn?: number): void
+  /** Something is on its way to the one that runs: it may not sleep yet. */
+  keepAwake(): void
 }
 
 /** Between the two loads on whose order the consistent cut rests, long pauses are frequent. */
@@ -77,15 +79,36 @@ export class SimBoard extends Board {
 
 export class SimLink extends Link {
   private readonly interleaving: Interleaving
+  /** Looks at what was published before it is seen: a slow link. */
+  private readonly slowness: number
+  private looks = 0
+  private seen = 0
+  /** The last answer that the sender saw. */
+  private answered = 0
 
-  constructor(memory: SharedArrayBuffer, capacity: number, interleaving: Interleaving) {
+  constructor(memory: SharedArrayBuffer, capacity: number, interleaving: Interleaving, slowness = 1) {
     super(memory, capacity)
     this.interleaving = interleaving
+    this.slowness = slowness
   }
 
+  override restartSender(): void {
+    this.answered = 0
+    super.restartSender()
+  }
+  override restartHolder(): void {
+    this.seen = 0
+    super.restartHolder()
+  }
   override loadPublished(): number {
     const value = super.loadPublished()
     this.interleaving.point()
+    if (value === this.seen || this.slowness === 1) return value
+    if (++this.looks % this.slowness !== 0) {
+      this.interleaving.keepAwake()
+      return this.seen
+    }
+    this.seen = value
     return value
   }
   override publish(ordinal: number): void {
@@ -97,6 +120,11 @@ export class SimLink extends Link {
   }
   override loadNoted(): number {
     const value = super.loadNoted()
+    // Counting on from there would take the sender once around all ordinals.
+    if (((value - this.answered) | 0) < 0) {
+      throw new Violation('I7', 'a link was restarted under a sender that goes on')
+    }
+    this.answered = value
     this.interleaving.point()
     return value
   }

@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util'
-import { addCoverage, DEFAULT_STEPS, NO_COVERAGE, runSeed } from './run.ts'
+import { addCoverage, emptyCoverage } from './coverage.ts'
+import { DEFAULT_STEPS, runSeed } from './run.ts'
 import { VARIANTS } from './variants.ts'
 
 const USAGE = `npm run sim -- [--seed N] [--seeds COUNT] [--steps M] [--variant NAME]
@@ -53,7 +54,7 @@ function main(): number {
     return 2
   }
   const began = performance.now()
-  let coverage = NO_COVERAGE
+  let coverage = emptyCoverage()
   let failures = 0
   let ran = 0
   for (let seed = first; seed < first + count; seed++) {

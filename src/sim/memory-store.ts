@@ -10,7 +10,7 @@ import {
   RECORD_SOURCE,
   RECORD_VOLUME
 } from '../memory/record.ts'
-import type { SetStore } from '../protocol/set-store.ts'
+import type { SetStore, StoreProgress } from '../protocol/set-store.ts'
 
 export interface StoredUpdate {
   readonly source: number
@@ -33,6 +33,28 @@ export interface SecondaryImages {
   marked(set: number): void
 }
 
+/** What a component has made durable: it outlives the store that wrote it, as files do. */
+interface Disk {
+  journaled: number
+  /** Parts of sets, until a later one is announced: then all components have applied those before it. */
+  readonly parts: Map<number, readonly StoredUpdate[]>
+  // Of the first component only.
+  committed: number
+  announced: number
+  marked: number
+}
+
+/** By component. A store that finds one that a predecessor left goes on with it when it is told to resume. */
+const disks = new WeakMap<SecondaryImages, Map<number, Disk>>()
+
+function diskOf(shared: SecondaryImages, component: number): Disk {
+  const ofAll = disks.get(shared) ?? new Map<number, Disk>()
+  disks.set(shared, ofAll)
+  const disk = ofAll.get(component) ?? { journaled: 0, parts: new Map(), committed: 0, announced: 0, marked: 0 }
+  ofAll.set(component, disk)
+  return disk
+}
+
 /** A secondary component's store in memory. It reads the lent bytes as late as it may: when the part is made durable. */
 export class MemoryStore implements SetStore {
   writtenBytes = 0
@@ -41,12 +63,30 @@ export class MemoryStore implements SetStore {
   private readonly places: { arena: Arena; address: number }[] = []
   private receiving = 0
   private gathered: StoredUpdate[] = []
-  private readonly sets = new Map<number, StoredUpdate[]>()
+  private readonly disk: Disk
   private plan: StoredUpdate[] = []
 
   constructor(component: number, shared: SecondaryImages) {
     this.component = component
     this.shared = shared
+    this.disk = diskOf(shared, component)
+  }
+
+  /** As in files: what was told to be applied is, and everything else is as durable as it is here. */
+  resume(told: StoreProgress): StoreProgress {
+    const { disk } = this
+    if (told.journaled > told.applied && !disk.parts.has(told.journaled)) {
+      throw new Error(`component ${this.component} has lost its part of set ${told.journaled}`)
+    }
+    const journaled = Math.max(told.journaled, disk.journaled)
+    if (this.component !== 0) return { ...told, journaled }
+    return {
+      journaled,
+      applied: told.applied,
+      committed: Math.max(told.committed, disk.committed),
+      announced: Math.max(told.announced, disk.announced),
+      marked: Math.max(told.marked, disk.marked)
+    }
   }
 
   begin(set: number): void {
@@ -64,22 +104,26 @@ export class MemoryStore implements SetStore {
   }
 
   sync(): void {
-    this.sets.set(this.receiving, this.gathered)
+    this.disk.parts.set(this.receiving, this.gathered)
+    this.disk.journaled = this.receiving
     this.shared.journaled(this.component, this.receiving, this.gathered)
   }
 
   commit(set: number): void {
+    this.disk.committed = set
     this.shared.committed(set)
   }
 
   announce(set: number): void {
+    this.disk.announced = set
     this.shared.announced(set)
   }
 
   beginApply(set: number): void {
     this.shared.beginApply(set)
-    this.plan = this.inOrder(this.sets.get(set) ?? [])
-    this.sets.delete(set)
+    // The part stays: whoever dies while it is applied leaves it to be applied again.
+    for (const earlier of this.disk.parts.keys()) if (earlier < set) this.disk.parts.delete(earlier)
+    this.plan = this.inOrder(this.disk.parts.get(set) ?? [])
     this.writtenBytes = 0
   }
 
@@ -94,6 +138,7 @@ export class MemoryStore implements SetStore {
   }
 
   mark(set: number): void {
+    this.disk.marked = set
     this.shared.marked(set)
   }
 

@@ -1,5 +1,6 @@
-import type { Variant } from './variants.ts'
-import { type Coverage, World } from './world.ts'
+import type { Coverage } from './coverage.ts'
+import type { Variant } from './variant.ts'
+import { World } from './world.ts'
 
 export const DEFAULT_STEPS = 1500
 
@@ -13,7 +14,7 @@ export interface RunResult {
 
 /** One seed, one world. */
 export function runSeed(seed: number, steps = DEFAULT_STEPS, variant?: Variant): RunResult {
-  const world = new World(seed, variant)
+  const world = new World(seed, { variant })
   let failure: RunResult['failure']
   try {
     world.run(steps)
@@ -25,35 +26,5 @@ export function runSeed(seed: number, steps = DEFAULT_STEPS, variant?: Variant):
       error
     }
   }
-  return { seed, steps: world.steps, coverage: world.coverage(), failure }
-}
-
-export function addCoverage(sum: Coverage, one: Coverage): Coverage {
-  return {
-    updates: sum.updates + one.updates,
-    transactions: sum.transactions + one.transactions,
-    waits: sum.waits + one.waits,
-    closedEarly: sum.closedEarly + one.closedEarly,
-    idleSets: sum.idleSets + one.idleSets,
-    sets: sum.sets + one.sets,
-    severalMirrors: sum.severalMirrors + one.severalMirrors,
-    nested: sum.nested + one.nested,
-    deaths: sum.deaths + one.deaths,
-    deathsInChange: sum.deathsInChange + one.deathsInChange,
-    views: sum.views + one.views
-  }
-}
-
-export const NO_COVERAGE: Coverage = {
-  updates: 0,
-  transactions: 0,
-  waits: 0,
-  closedEarly: 0,
-  idleSets: 0,
-  sets: 0,
-  severalMirrors: 0,
-  nested: 0,
-  deaths: 0,
-  deathsInChange: 0,
-  views: 0
+  return { seed, steps: world.scheduler.steps, coverage: world.coverage, failure }
 }

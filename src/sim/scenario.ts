@@ -1,17 +1,20 @@
 import { type ArenaLayout, arenaLayoutOf } from '../memory/arena.ts'
 import { type SourceLayout, sourceLayout } from '../memory/source-memory.ts'
-import { laneWeight } from '../protocol/members.ts'
+import { laneWeight, transactionChunks } from '../protocol/members.ts'
 import type { ResponsibilityPolicy } from '../protocol/responsibility.ts'
 import type { MirrorTarget, Ordering } from '../protocol/setting.ts'
 import type { Random } from './random.ts'
 
 /** One world to run: sizes small enough that every limit is met often. */
 export interface Scenario {
+  /** Components at the beginning, and slots that there are for more. */
   readonly members: number
+  readonly slots: number
   readonly mirrors: number
   readonly mirrorTarget: MirrorTarget
   readonly ordering: Ordering
   readonly policy: ResponsibilityPolicy
+  readonly takeover: 'spare' | 'survivors'
   readonly volumes: number
   readonly volumeBytes: number
   readonly sources: number
@@ -26,30 +29,62 @@ export interface Scenario {
   readonly largestUpdate: number
   readonly periodMs: number
   readonly firstSet: number
-  /** At an interleaving point another actor runs once in so many times. */
+  /** At an interleaving point another actor runs once in so many times; 0: never, everybody in turn. */
   readonly interleaveOneIn: number
   /** A source does something once in so many of its turns. */
   readonly eagerness: number
-  /** A component dies at one in so many of its accesses to shared memory; 0: never. */
-  readonly killOneIn: number
+  readonly faults: FaultRates
+}
+
+/** Each happens once in so many times; 0: never. */
+export interface FaultRates {
+  /** At an access to shared memory: a component dies there. */
+  readonly kill: number
+  /** At an access: it stands still for long, and is taken for failed or goes on. */
+  readonly hang: number
+  /** While a view changes, deaths are so many times as likely. */
+  readonly killInChange: number
+  /** At an access of a secondary component: it dies there. */
+  readonly killSecondary: number
+  /** At a turn of the control thread: a component is added, or leaves. */
+  readonly member: number
+  /** A warm spare is there once in so many times. */
+  readonly spare: number
+  /** More may die at once than there are mirrors. */
+  readonly beyondMirrors: boolean
+  /** Some components and links are slow by this much. */
+  readonly slowness: number
+}
+
+export const NO_FAULTS: FaultRates = {
+  kill: 0,
+  hang: 0,
+  killInChange: 1,
+  killSecondary: 0,
+  member: 0,
+  spare: 1,
+  beyondMirrors: false,
+  slowness: 1
 }
 
 const CHUNK_SHIFT = 9
 
 export function drawScenario(random: Random): Scenario {
   const members = random.between(2, 5)
+  const slots = members + random.between(1, 2)
   const mirrors = random.chance(2) ? 1 : random.between(1, Math.min(3, members - 1))
-  const weight = laneWeight(members, mirrors)
+  const weight = laneWeight(slots, mirrors)
   // From the least that every lane needs to plenty.
   const chunks = weight * (random.chance(2) ? random.between(2, 3) : random.between(3, 12))
-  const share = Math.floor(chunks / weight)
   const linkCapacity = random.pick([64, 128, 512])
   return {
     members,
+    slots,
     mirrors,
     mirrorTarget: random.pick(['default', 'spread']),
     ordering: random.pick(['volume-sequence', 'volume-sequence', 'group-sequence', 'timestamp']),
     policy: random.pick(['round-robin', 'balanced']),
+    takeover: random.pick(['spare', 'survivors']),
     volumes: random.between(1, 6),
     volumeBytes: random.between(1, 160),
     sources: random.between(1, 4),
@@ -57,14 +92,60 @@ export function drawScenario(random: Random): Scenario {
     arena: arenaLayoutOf(chunks * 2 ** CHUNK_SHIFT, CHUNK_SHIFT),
     linkCapacity,
     source: sourceLayout(random.pick([1024, 2048, 4096])),
-    largestTransaction: random.between(2, 6),
-    transactionBytes: Math.max(1, share - 1) * 2 ** CHUNK_SHIFT * 0.75,
+    largestTransaction: random.chance(3) ? random.between(6, 24) : random.between(2, 6),
+    transactionBytes: Math.max(1, transactionChunks(chunks, slots, mirrors)) * 2 ** CHUNK_SHIFT * 0.75,
     largestUpdate: random.between(1, 80),
     periodMs: random.pick([1, 5, 20, 100]),
     // Shared words hold low bits: begin near the places at which they wrap.
     firstSet: random.pick([1, 1000, 2 ** 31 - 3, 2 ** 32 - 3, 2 ** 40 + 2 ** 31 - 2]),
     interleaveOneIn: random.pick([3, 8, 30]),
     eagerness: random.pick([1, 2, 6]),
-    killOneIn: random.pick([0, 3000, 1000, 300])
+    faults: drawFaults(random)
+  }
+}
+
+/** A small world without chance: three components in their turns, a spare slot, one mirror, and whatever `changes` says. */
+export function fixedScenario(changes: Partial<Scenario> = {}): Scenario {
+  const { slots = 4, mirrors = 1 } = changes
+  return {
+    members: 3,
+    slots,
+    mirrors,
+    mirrorTarget: 'default',
+    ordering: 'volume-sequence',
+    policy: 'round-robin',
+    takeover: 'spare',
+    volumes: 2,
+    volumeBytes: 16,
+    sources: 1,
+    secondaries: 1,
+    arena: arenaLayoutOf(laneWeight(slots, mirrors) * 3 * 2 ** CHUNK_SHIFT, CHUNK_SHIFT),
+    linkCapacity: 64,
+    source: sourceLayout(1024),
+    largestTransaction: 2,
+    transactionBytes: 2 ** CHUNK_SHIFT * 0.75,
+    largestUpdate: 8,
+    periodMs: 20,
+    firstSet: 1,
+    interleaveOneIn: 0,
+    eagerness: 1,
+    faults: NO_FAULTS,
+    ...changes
+  }
+}
+
+function drawFaults(random: Random): FaultRates {
+  // A world without faults now and then: what only long undisturbed runs meet.
+  if (random.chance(5)) return NO_FAULTS
+  const kill = random.pick([0, 3000, 1000, 300])
+  return {
+    kill,
+    hang: random.pick([0, 6000, 2000]),
+    killInChange: random.pick([1, 4, 12]),
+    killSecondary: random.pick([0, 0, 2000, 500]),
+    member: random.pick([0, 100, 30]),
+    spare: random.pick([1, 2, 4]),
+    beyondMirrors: random.chance(6),
+    slowness: random.pick([1, 1, 4, 12])
   }
 }

@@ -5,6 +5,31 @@ import type { Checker } from './checker.ts'
 import type { Random } from './random.ts'
 import type { Scenario } from './scenario.ts'
 
+/** An update that a script posts. */
+export interface ScriptedWrite {
+  readonly volume: number
+  readonly offset: number
+  readonly text: string
+  /** It is posted when so many sets have been applied. */
+  readonly afterSets?: number
+}
+
+export interface ScriptedSource {
+  /** The slot that it is attached to at the beginning. */
+  readonly attached: number
+  readonly writes: readonly ScriptedWrite[]
+}
+
+export interface SimSourceSetting {
+  readonly id: number
+  readonly memory: SourceMemory
+  readonly random: Random
+  readonly scenario: Scenario
+  readonly checker: Checker
+  /** What it posts, one a turn, instead of what chance says. */
+  readonly script: readonly ScriptedWrite[] | undefined
+}
+
 /** A primary source that writes what chance says: single updates, zeros, transactions, sometimes after awaiting all before. */
 export class SimSource {
   readonly id: number
@@ -14,29 +39,33 @@ export class SimSource {
   private readonly writer: SourceWriter
   private readonly random: Random
   private readonly scenario: Scenario
+  private readonly script: readonly ScriptedWrite[] | undefined
   private readonly checker: Checker
   private position = 0
   private awaiting = false
 
-  constructor(id: number, memory: SourceMemory, random: Random, scenario: Scenario, checker: Checker) {
-    this.id = id
-    this.memory = memory
-    this.writer = new SourceWriter(memory)
-    this.random = random
-    this.scenario = scenario
-    this.checker = checker
+  constructor(setting: SimSourceSetting) {
+    this.id = setting.id
+    this.memory = setting.memory
+    this.writer = new SourceWriter(setting.memory)
+    this.random = setting.random
+    this.scenario = setting.scenario
+    this.script = setting.script
+    this.checker = setting.checker
   }
 
   get posted(): number {
     return this.position
   }
   get isDone(): boolean {
+    if (this.script !== undefined && this.position < this.script.length) return false
     return this.memory.loadReleased() === this.writer.next
   }
 
   /** One turn; true if it posted something. */
   step(): boolean {
     const { random } = this
+    if (this.script !== undefined) return this.postScripted(this.script)
     if (this.awaiting) {
       if (!this.isDone) return false
       this.awaiting = false
@@ -45,16 +74,33 @@ export class SimSource {
     this.writer.refresh()
     if (random.chance(3)) this.awaiting = true
     const posted = random.chance(4) ? this.postTransaction() : this.postOne()
-    if (posted) {
-      this.checker.issued(this.id, this.position)
-      this.writer.publish()
-    }
+    if (posted) this.publish()
     return posted
   }
 
   close(): void {
     this.stopped = true
     this.memory.storeState(SOURCE_CLOSING)
+  }
+
+  /** A script is posted to its end also when everything shall come to its end. */
+  private postScripted(script: readonly ScriptedWrite[]): boolean {
+    const write = script[this.position]
+    if (write === undefined || this.checker.appliedSets < (write.afterSets ?? 0)) return false
+    this.writer.refresh()
+    this.writer.mark()
+    const { volume, offset } = write
+    const data = new TextEncoder().encode(write.text)
+    if (!this.writer.put(volume, offset, data, 0, data.length, 0, 1)) return false
+    this.checker.put(this.id, this.position, { volume, offset, length: data.length, data, more: false })
+    this.position++
+    this.publish()
+    return true
+  }
+
+  private publish(): void {
+    this.checker.issued(this.id, this.position)
+    this.writer.publish()
   }
 
   private postOne(): boolean {

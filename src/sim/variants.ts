@@ -1,20 +1,14 @@
-import type { ComponentParts } from '../protocol/component.ts'
 import { HeldUpdates } from '../protocol/held.ts'
 import { OutLink } from '../protocol/out-link.ts'
 import { Places } from '../protocol/places.ts'
-import { cutBack } from '../protocol/rebuild.ts'
-import { Restore } from '../protocol/restore.ts'
-import { SourceIntake } from '../protocol/source-intake.ts'
+import { SetReceiver } from '../protocol/set-receiver.ts'
+import type { SourceIntake } from '../protocol/source-intake.ts'
 import { Taker } from '../protocol/take.ts'
 import { MemoryStore, type StoredUpdate } from './memory-store.ts'
+import type { Variant } from './variant.ts'
+import { VIEW_VARIANTS } from './view-variants.ts'
 
-/** A deliberately broken system. The simulator must catch each of them, or it proves nothing. */
-export interface Variant {
-  readonly name: string
-  readonly breaks: string
-  readonly parts?: Partial<ComponentParts>
-  readonly store?: typeof MemoryStore
-}
+// The way of an update and of a set, broken; changes of view are in view-variants.ts.
 
 class SetBeforePosition extends Taker {
   protected override loadBatch(intake: SourceIntake): void {
@@ -56,22 +50,20 @@ class CountedTwice extends HeldUpdates {
   }
 }
 
-class RestoreLeftOut extends Restore {
-  protected override findMissing(address: number): void {
-    if ((address >>> 3) % 29 !== 0) super.findMissing(address)
-  }
-}
-
 class DiscardedEarly extends Places {
   override discard(secured: number): void {
     super.discard((secured + 1) | 0)
   }
 }
 
-const NOT_CUT_BACK: typeof cutBack = (setting, held, secured) => cutBack(setting, held, secured, new Map())
-
-const NOT_REWOUND: typeof SourceIntake.resume = (id, memory, mirrors, _acknowledged, forming) =>
-  SourceIntake.resume(id, memory, mirrors, memory.loadPublished(), forming)
+/** Takes every part that it is sent for one that it does not have yet, also when only its confirm was lost. */
+class PartTakenTwice extends SetReceiver {
+  constructor(...args: ConstructorParameters<typeof SetReceiver>) {
+    super(...args)
+    const { length } = args[0].links
+    Object.defineProperty(this, 'repeated', { get: () => new Uint8Array(length) })
+  }
+}
 
 export const VARIANTS: readonly Variant[] = [
   {
@@ -96,15 +88,10 @@ export const VARIANTS: readonly Variant[] = [
     breaks: 'copies are discarded before their set is secured',
     parts: { places: DiscardedEarly }
   },
-  { name: 'not-cut-back', breaks: 'nothing is cut back when a view changes', parts: { cutBack: NOT_CUT_BACK } },
   {
-    name: 'not-rewound',
-    breaks: 'sources are not taken again from their acknowledged positions when a view changes',
-    parts: { resume: NOT_REWOUND }
+    name: 'part-applied-twice',
+    breaks: 'a part that is sent again after its confirm was lost is taken as new',
+    receiver: PartTakenTwice
   },
-  {
-    name: 'restore-left-out',
-    breaks: 'a few copies are not restored after a death',
-    parts: { restore: RestoreLeftOut }
-  }
+  ...VIEW_VARIANTS
 ]

@@ -1,126 +1,105 @@
-import { Arena } from '../memory/arena.ts'
-import { ChunkTable } from '../memory/chunk-table.ts'
-import { type Link, linkBytes } from '../memory/link.ts'
-import type { Parking } from '../memory/parking.ts'
-import { SetTables, setTablesBytes } from '../memory/set-tables.ts'
-import type { BackupComponent, ComponentParts } from '../protocol/component.ts'
+import { PHASE_RESTORE } from '../memory/board.ts'
+import type { Link } from '../memory/link.ts'
+import type { BackupComponent } from '../protocol/component.ts'
+import { LossError } from '../protocol/conservation.ts'
 import { Coordinator, type SetProgress } from '../protocol/coordinator.ts'
+import { Membership } from '../protocol/membership.ts'
 import { type FinalPositions, forEachHeld } from '../protocol/rebuild.ts'
 import { SetReceiver } from '../protocol/set-receiver.ts'
-import type { Setting, Surroundings } from '../protocol/setting.ts'
+import type { Place, Surroundings } from '../protocol/setting.ts'
+import { ViewChanges } from '../protocol/view-changes.ts'
 import { ViewMember } from '../protocol/view-member.ts'
 import { Checker } from './checker.ts'
-import { type Interleaving, observedPlaces, SimBoard, SimLink, SimSourceMemory } from './instrumented.ts'
+import { type Coverage, emptyCoverage } from './coverage.ts'
+import { Faults } from './faults.ts'
+import { observedPlaces, SimBoard, SimSourceMemory } from './instrumented.ts'
+import { ToldBoard, toldCutBack, toldViews } from './listening.ts'
 import { MemoryStore, type SecondaryImages } from './memory-store.ts'
 import { Random } from './random.ts'
 import { drawScenario, type Scenario } from './scenario.ts'
-import { SimSource } from './sim-source.ts'
-import type { Variant } from './variants.ts'
+import { Actor, Scheduler } from './scheduler.ts'
+import { type ScriptedSource, SimSource } from './sim-source.ts'
+import { Story } from './story.ts'
+import type { Variant } from './variant.ts'
 import { Violation } from './violation.ts'
+import { type Wiring, wire } from './wiring.ts'
 
-/** One thread of the real system. */
-interface Actor {
-  readonly name: string
-  /** Where it sleeps; undefined for the control thread, which sleeps until its bell or its next period. */
-  readonly parking: Parking | undefined
-  asleep: boolean
-  /** Of a component; -1 for others. */
-  readonly slot: number
-  step(): number
+export interface WorldOptions {
+  readonly variant?: Variant | undefined
+  /** Instead of one that the seed draws. */
+  readonly scenario?: Scenario
+  /** A component that makes the n-th access to shared memory dies there. */
+  readonly killAt?: readonly number[]
+  /** What each source posts, one a turn, instead of what chance says. */
+  readonly scripts?: readonly ScriptedSource[]
+  /** Is told what happens, for people to read. */
+  readonly trace?: (line: string) => void
+  /** Also what each component says of a set. */
+  readonly detailed?: boolean
 }
-
-/** How often the situations came up for which the rules exist. */
-export interface Coverage {
-  updates: number
-  transactions: number
-  waits: number
-  closedEarly: number
-  idleSets: number
-  sets: number
-  severalMirrors: number
-  nested: number
-  deaths: number
-  /** Of them, while a view was changing already. */
-  deathsInChange: number
-  views: number
-}
-
-/** Thrown in the middle of what a component does: nothing after it happens. */
-class Killed extends Error {
-  readonly actor: Actor
-
-  constructor(actor: Actor) {
-    super('killed')
-    this.actor = actor
-  }
-}
-
-const DEEPEST = 3
-const LONG_PAUSE_ONE_IN = 300
 
 /**
  * A whole group in one thread: the same components, coordinator and secondary components as on threads, on the same memory,
- * driven in an order that a seed decides. At each atomic access others may run in between.
+ * driven in an order that a seed decides. At each atomic access others may run in between, or the one that makes it ends.
  */
-export class World implements Interleaving {
+export class World {
   readonly scenario: Scenario
   readonly coordinator: Coordinator
-  /** By slot. A new one takes the place of one that has died. */
-  readonly members: ViewMember[]
+  readonly membership: Membership
   readonly sources: readonly SimSource[]
   readonly checker: Checker
-  steps = 0
+  readonly scheduler: Scheduler
+  readonly board: SimBoard
+  readonly coverage: Coverage = emptyCoverage()
+  /** By slot: the component that is there now. */
+  readonly members: (ViewMember | undefined)[] = []
+  /** What was lost, when the group had to say so. */
+  loss: LossError | undefined
+  private readonly options: WorldOptions
+  /** Whether a component that is taken for failed is really ended. */
+  readonly fences: boolean
   private readonly random: Random
-  private readonly board: SimBoard
-  private readonly actors: Actor[] = []
-  private readonly running: Actor[] = []
+  readonly faults: Faults
+  /** Where nobody listens there is none. */
+  readonly story: Story | undefined
+  private readonly wiring: Wiring
+  private readonly surroundings: Surroundings
+  private readonly images: SecondaryImages
   private rung = true
   private nowMs = 1_000_000
   private dueAt = 0
-  private idleSets = 0
-  private sets = 0
-  private nested = 0
-  private deaths = 0
-  private deathsInChange = 0
-  private views = 0
-  /** A component dies at one in so many of its accesses to shared memory; 0: never. */
-  private killOneIn: number
-  private finalPositions: FinalPositions = new Map()
-  private readonly settings: readonly Setting[]
-  private readonly partsOf: (slot: number) => Partial<ComponentParts>
-  /** Slots whose component has died, or begun empty, since a view stood. */
-  private readonly incomplete = new Set<number>()
-  /** Deaths on their way to the control thread. */
-  private readonly ended: { readonly slot: number; told: boolean; wait: number }[] = []
 
-  constructor(seed: number, variant: Variant | undefined) {
+  constructor(seed: number, options: WorldOptions = {}) {
     const random = new Random(seed)
+    const scenario = options.scenario ?? drawScenario(random)
+    const { slots, secondaries, volumes } = scenario
+    this.options = options
+    this.fences = options.variant?.unfenced !== true
     this.random = random
-    const scenario = drawScenario(random)
     this.scenario = scenario
-    this.killOneIn = scenario.killOneIn
-    const { members, secondaries, volumes } = scenario
-    this.board = new SimBoard({ slots: members, secondaries, volumes }, this)
-    const arenas = Array.from({ length: members }, () => new Arena(Arena.allocate(scenario.arena), scenario.arena))
-    this.checker = new Checker(scenario, arenas)
-    const link = (): Link =>
-      new SimLink(new SharedArrayBuffer(linkBytes(scenario.linkCapacity)), scenario.linkCapacity, this)
-    const links = Array.from({ length: members }, () => Array.from({ length: members }, link))
-    const drains = Array.from({ length: members }, () => Array.from({ length: secondaries }, link))
-    const tables = Array.from(
-      { length: members },
-      () => new SetTables(new SharedArrayBuffer(setTablesBytes(volumes)), volumes)
-    )
-    const surroundings: Surroundings = {
+    this.scheduler = new Scheduler(random, scenario.interleaveOneIn)
+    const { trace, detailed = false } = options
+    this.story = trace === undefined ? undefined : new Story(this, trace, detailed)
+    const layout = { slots, secondaries, volumes }
+    this.board =
+      this.story === undefined
+        ? new SimBoard(layout, this.scheduler)
+        : new ToldBoard(layout, this.scheduler, this.story)
+    this.surroundings = {
       clock: () => this.nowMs * 1000,
       ring: () => {
         this.rung = true
       }
     }
+    this.wiring = wire(scenario, this.board, this.scheduler, this.surroundings, () => this.drawSlowness())
+    const { arenas, tables } = this.wiring
+    this.checker = new Checker(scenario, arenas)
+    const { views } = options.variant ?? {}
     this.coordinator = new Coordinator(
       {
         board: this.board,
-        members,
+        founders: scenario.members,
+        mirrors: scenario.mirrors,
         tables,
         policy: scenario.policy,
         periodMs: scenario.periodMs,
@@ -128,269 +107,262 @@ export class World implements Interleaving {
         firstSet: scenario.firstSet,
         raiseCeiling: () => {},
         onSet: (progress) => this.onSet(progress),
-        publishFinal: (positions) => {
-          this.finalPositions = positions
-        },
-        onView: () => this.onView()
+        publishFinal: (positions) => this.publish(positions),
+        onView: (view) => this.onView(view),
+        views: this.story === undefined ? (views ?? ViewChanges) : toldViews(this.story, views)
       },
       this.nowMs
     )
-    this.settings = arenas.map(
-      (_, slot): Setting => ({
-        slot,
-        members,
-        mirrors: scenario.mirrors,
-        mirrorTarget: scenario.mirrorTarget,
-        ordering: scenario.ordering,
-        volumes,
-        board: this.board,
-        arenas,
-        outgoing: links[slot] as Link[],
-        incoming: links.map((row) => row[slot] as Link),
-        tables: tables[slot] as SetTables,
-        chunks: new ChunkTable(ChunkTable.allocate(scenario.arena.chunks + scenario.arena.spareChunks)),
-        secondaries: drains[slot] as Link[],
-        secondaryOf: Uint8Array.from({ length: volumes }, (_unused, volume) => volume % Math.max(1, secondaries)),
-        firstSet: scenario.firstSet | 0,
-        surroundings
-      })
-    )
-    this.partsOf = (slot) => {
-      const observer = {
-        held: (address: number) => this.checker.held(slot, address),
-        discarded: (chunk: number) => this.checker.discarded(slot, chunk)
-      }
-      return { ...variant?.parts, places: observedPlaces(observer, variant?.parts?.places) }
-    }
-    this.members = this.settings.map((setting, slot) => this.newMember(setting, slot, false, []))
-    this.sources = Array.from({ length: scenario.sources }, (_, id) => this.openSource(id, members))
-    for (let slot = 0; slot < members; slot++) this.addComponent(slot)
+    this.faults = new Faults(this, random, options)
+    this.membership = new Membership({
+      coordinator: this.coordinator,
+      host: this.faults,
+      components: scenario.members,
+      slots,
+      mirrors: scenario.mirrors,
+      takeover: scenario.takeover
+    })
+    for (let slot = 0; slot < scenario.members; slot++) this.startComponent(slot, scenario.firstSet | 0)
+    this.sources = Array.from({ length: scenario.sources }, (_, id) => this.openSource(id))
     const images = Array.from({ length: volumes }, () => new Uint8Array(scenario.volumeBytes))
-    const shared = this.sharedImages(images)
-    for (let index = 0; index < secondaries; index++) {
-      const Store = variant?.store ?? MemoryStore
-      const receiver = new SetReceiver(
-        {
-          index,
-          board: this.board,
-          links: drains.map((row) => row[index] as Link),
-          arenas,
-          lastSet: scenario.firstSet - 1,
-          surroundings
-        },
-        new Store(index, shared)
-      )
-      this.addActor(`secondary ${index}`, this.board.parking[members + index], () => receiver.step())
-    }
-    this.addActor('control', undefined, () => this.stepControl())
+    this.images = this.sharedImages(images)
+    for (let index = 0; index < secondaries; index++) this.startSecondary(index, false)
+    const isDue = (): boolean => this.rung || this.nowMs >= this.dueAt || this.faults.isPending
+    this.scheduler.add(new Actor('control', () => this.stepControl(), { isDue }))
+    this.story?.begin()
   }
 
-  /** Another thread may run here. */
-  point(pausesOneIn = LONG_PAUSE_ONE_IN): void {
-    const { random } = this
-    // While the world is being built, nobody runs.
-    if (this.running.length === 0) return
-    this.perhapsKill()
-    if (this.running.length > DEEPEST) return
-    // Mostly a few turns; now and then the thread sleeps here for as long as a whole set takes.
-    if (random.chance(pausesOneIn)) for (let n = random.between(20, 120); n > 0; n--) this.turn()
-    while (random.chance(this.scenario.interleaveOneIn)) {
-      this.nested++
-      this.stepActor(random.pick(this.actors))
-    }
-  }
-
-  /** Runs `steps` turns of whoever chance picks, then lets everything come to its end (I6). */
+  /** Runs `steps` turns of whoever chance picks, then heals, and lets everything come to its end (I6). */
   run(steps: number): void {
-    for (let n = 0; n < steps; n++) this.turn()
-    this.settle()
+    for (let n = 0; n < steps && this.loss === undefined; n++) this.turn()
+    if (this.loss === undefined) this.settle()
+    else this.finishSecondary()
+    this.coverage.updates = this.checker.acknowledgedUpdates
+    this.coverage.transactions = this.sources.reduce((total, source) => total + source.transactions, 0)
+    this.coverage.waits = this.count((component) => component.taker.waits)
+    this.coverage.nested = this.scheduler.nested
+    this.coverage.closedEarly = this.coordinator.closedEarly
+    if (this.scenario.mirrors > 1) this.coverage.severalMirrors = 1
+    if (this.scenario.mirrors > 2) this.coverage.threeMirrors = 1
   }
 
-  coverage(): Coverage {
-    const sum = (count: (component: BackupComponent) => number): number =>
-      this.members.reduce((total, { component }) => total + count(component), 0)
-    return {
-      updates: this.checker.acknowledgedUpdates,
-      transactions: this.sources.reduce((total, source) => total + source.transactions, 0),
-      waits: sum((component) => component.taker.waits),
-      closedEarly: this.coordinator.closedEarly,
-      idleSets: this.idleSets,
-      sets: this.sets,
-      severalMirrors: this.scenario.mirrors > 1 ? 1 : 0,
-      nested: this.nested,
-      deaths: this.deaths,
-      deathsInChange: this.deathsInChange,
-      views: this.views
+  /** A component that holds nothing begins in this slot, or one of the group's first. */
+  startComponent(slot: number, firstSet?: number): Actor {
+    const { board, checker, story } = this
+    const place = this.placeOf(slot)
+    const observer = {
+      held: (address: number) => {
+        story?.held(place, address)
+        // What a view moves is looked up when the view stands.
+        if ((board.loadView() & 3) !== PHASE_RESTORE) checker.held(slot, address)
+      },
+      discarded: (chunk: number) => checker.discarded(slot, chunk)
     }
+    const { variant } = this.options
+    const own = variant?.parts ?? {}
+    const parts = {
+      ...own,
+      places: observedPlaces(observer, own.places),
+      ...(story && { cutBack: toldCutBack(story, own.cutBack) })
+    }
+    const Member = variant?.member ?? ViewMember
+    const member = new Member(place, parts, firstSet)
+    this.members[slot] = member
+    const parking = this.board.parking[slot]
+    const actor = new Actor(`component ${slot}`, () => member.step(), { slot, ...(parking && { parking }) })
+    actor.slowness = this.drawSlowness()
+    return this.scheduler.add(actor)
+  }
+
+  startSecondary(index: number, resume: boolean): Actor {
+    const Store = this.options.variant?.store ?? MemoryStore
+    const Receiver = this.options.variant?.receiver ?? SetReceiver
+    const { board, surroundings } = this
+    const receiver = new Receiver(
+      {
+        index,
+        board,
+        links: this.wiring.drains.map((row) => row[index] as Link),
+        arenas: this.wiring.arenas,
+        lastSet: this.scenario.firstSet - 1,
+        surroundings,
+        resume
+      },
+      new Store(index, this.images)
+    )
+    const parking = board.parking[this.scenario.slots + index]
+    return this.scheduler.add(new Actor(`secondary ${index}`, () => receiver.step(), parking && { parking }))
+  }
+
+  /** Its memory is gone: whoever reads it reads nonsense. */
+  overwrite(slot: number): void {
+    this.wiring.arenas[slot]?.bytes.fill(0xdd)
+    this.members[slot] = undefined
+  }
+
+  ring(): void {
+    this.rung = true
+  }
+
+  private placeOf(slot: number): Place {
+    return this.wiring.places[slot] as Place
+  }
+
+  private drawSlowness(): number {
+    const { slowness } = this.scenario.faults
+    return slowness > 1 && this.random.chance(3) ? this.random.between(2, slowness) : 1
   }
 
   private turn(): void {
-    this.steps++
-    this.tellDeaths()
-    const actor = this.random.pick(this.actors)
-    if (this.stepActor(actor)) return
-    if (this.actors.every((other) => !this.isAwake(other))) this.nowMs = Math.max(this.nowMs, this.dueAt)
+    if (this.scheduler.turn()) return
+    const { actors } = this.scheduler
+    if (!actors.some((other) => other.isAwake)) this.nowMs = Math.max(this.nowMs, this.dueAt)
     else if (this.random.chance(4)) this.nowMs += this.random.below(3)
   }
 
-  /** No more is issued: what was must be acknowledged, secured and applied within a bounded number of steps. */
+  /** No more is issued, nobody dies: what was issued must be acknowledged, secured and applied within bounded steps. */
   private settle(): void {
     for (const source of this.sources) source.stopped = true
-    this.killOneIn = 0
-    const bound = this.steps + 20_000 + this.sources.reduce((total, source) => total + source.posted, 0) * 100
-    while (!this.isSettled()) {
-      if (this.steps > bound) throw new Violation('I6', `no end after ${bound} steps: ${this.describe()}`)
+    this.faults.heal()
+    const posted = this.sources.reduce((total, source) => total + source.posted, 0)
+    const bound = this.scheduler.steps + (20_000 + posted * 100) * this.scenario.faults.slowness
+    while (!this.isSettled() && this.loss === undefined) {
+      if (this.scheduler.steps > bound) throw new Violation('I6', `no end after ${bound} steps: ${this.describe()}`)
       this.turn()
     }
+    if (this.loss !== undefined) this.finishSecondary()
   }
 
   private isSettled(): boolean {
-    return this.sources.every((source) => source.isDone) && this.checker.unapplied === 0
+    return this.sources.every((source) => source.isDone) && this.checker.unapplied === 0 && !this.faults.isPending
+  }
+
+  /** The group is suspended: the secondary finishes what it was told, and stays at a whole set. */
+  private finishSecondary(): void {
+    this.faults.heal()
+    const secondaries = this.scheduler.actors.filter(({ name }) => name.startsWith('secondary'))
+    for (let turns = 0; turns < 10_000; turns++) for (const actor of secondaries) this.scheduler.stepActor(actor)
+    this.checker.isWhole(this.images.images)
+    this.story?.line(`secondary: stays as it was after set ${this.coordinator.appliedSet}`)
   }
 
   private describe(): string {
     const undone = this.sources.filter((source) => !source.isDone).length
-    return `${undone} sources wait, ${this.checker.unapplied} updates are not applied, forming ${this.coordinator.formingSet}`
+    const { members, view, stands, formingSet } = this.coordinator
+    return (
+      `${undone} sources wait, ${this.checker.unapplied} updates are not applied, forming ${formingSet}, ` +
+      `view ${view} of ${members.join()}${stands ? '' : ' does not stand'}`
+    )
   }
 
-  private openSource(id: number, members: number): SimSource {
-    const memory = new SimSourceMemory(this.scenario.source, this, (from, to) =>
-      this.checker.acknowledged(id, from, to)
-    )
-    const slot = this.random.below(members)
-    memory.storeAttached(slot)
-    const source = new SimSource(id, memory, this.random, this.scenario, this.checker)
-    ;(this.members[slot] as ViewMember).attach({ id, memory }, 0)
-    this.coordinator.sources.add({ id, memory })
-    this.addActor(`source ${id}`, undefined, () => {
-      if (!source.step()) return 1
-      this.board.parking[memory.loadAttached()]?.wake()
-      return 1
+  private openSource(id: number): SimSource {
+    const { checker, scenario, random } = this
+    const script = this.options.scripts?.[id]
+    const memory = new SimSourceMemory(scenario.source, this.scheduler, (from, to) => {
+      checker.acknowledged(id, from, to)
+      this.story?.acknowledged(id, from, to)
     })
+    const slot = script?.attached ?? random.below(scenario.members)
+    memory.storeAttached(slot)
+    const source = new SimSource({ id, memory, random, scenario, checker, script: script?.writes })
+    ;(this.members[slot] as ViewMember).attach({ id, memory })
+    this.coordinator.sources.add({ id, memory })
+    const step = (): number => {
+      const before = source.posted
+      if (source.step()) {
+        const attached = memory.loadAttached()
+        this.story?.posted(id, before, source.posted, attached)
+        this.board.parking[attached]?.wake()
+      }
+      return 1
+    }
+    this.scheduler.add(new Actor(`source ${id}`, step))
     return source
   }
 
-  private addActor(name: string, parking: Parking | undefined, step: () => number, slot = -1): void {
-    this.actors.push({ name, parking, asleep: false, step, slot })
-  }
-
-  /** True if it did something. A thread that finds nothing says that it sleeps, looks once more, and sleeps. */
-  private stepActor(actor: Actor): boolean {
-    if (this.running.includes(actor) || !this.isAwake(actor)) return false
-    this.running.push(actor)
-    try {
-      const { parking } = actor
-      if (actor.step() > 0) return true
-      if (parking === undefined) return false
-      parking.prepare()
-      if (actor.step() > 0) {
-        parking.cancel()
-        return true
-      }
-      actor.asleep = true
-      return false
-    } catch (error) {
-      if (!(error instanceof Killed) || error.actor !== actor) throw error
-      this.die(actor)
-      return true
-    } finally {
-      this.running.pop()
+  private publish(final: FinalPositions): void {
+    this.story?.settled(final)
+    for (const slot of this.coordinator.members) {
+      const sources = this.sources.filter(({ memory }) => memory.loadAttached() === slot)
+      this.members[slot]?.prepare({ final, sources })
     }
   }
 
-  /** Any component may end at any of its accesses to shared memory. */
-  private perhapsKill(): void {
-    if (this.killOneIn === 0) return
-    const actor = this.running[this.running.length - 1] as Actor
-    if (actor.slot < 0 || !this.random.chance(this.killOneIn)) return
-    // More of them at once than there are mirrors may lose something: that is another matter.
-    const others = [...this.incomplete].filter((slot) => slot !== actor.slot)
-    if (others.length < this.scenario.mirrors) throw new Killed(actor)
+  private onView(view: number): void {
+    this.coverage.views++
+    this.faults.viewStands()
+    this.membership.viewStands()
+    const members = this.coordinator.members
+    this.story?.viewStands(view, members)
+    this.checker.recount(members, this.heldBy)
   }
 
-  private die(actor: Actor): void {
-    this.deaths++
-    if (this.incomplete.size > 0) this.deathsInChange++
-    this.actors.splice(this.actors.indexOf(actor), 1)
-    this.incomplete.add(actor.slot)
-    this.ended.push({ slot: actor.slot, told: false, wait: this.random.below(30) })
-  }
-
-  /** The control thread learns of a death some time after it, and finds a replacement some time after that. */
-  private tellDeaths(): void {
-    const first = this.ended[0]
-    if (first === undefined || first.wait-- > 0 || this.running.length > 0) return
-    const { slot } = first
-    if (!first.told) {
-      first.told = true
-      first.wait = this.random.below(20)
-      this.coordinator.failed(slot)
-      this.checker.died(slot, (holder) => !this.incomplete.has(holder))
-      const arena = (this.settings[slot] as Setting).arenas[slot] as Arena
-      arena.bytes.fill(0xdd)
-      this.rung = true
-      return
-    }
-    this.ended.shift()
-    const sources = this.sources.filter(({ memory }) => memory.loadAttached() === slot)
-    this.members[slot] = this.newMember(this.settings[slot] as Setting, slot, true, sources)
-    this.addComponent(slot)
-    this.coordinator.replaced(slot)
-    this.rung = true
-  }
-
-  private newMember(setting: Setting, slot: number, fresh: boolean, sources: readonly SimSource[]): ViewMember {
-    return new ViewMember(setting, this.partsOf(slot), () => this.finalPositions, fresh, sources)
-  }
-
-  private addComponent(slot: number): void {
-    this.addActor(`component ${slot}`, this.board.parking[slot], () => (this.members[slot] as ViewMember).step(), slot)
-  }
-
-  private onView(): void {
-    this.views++
-    this.incomplete.clear()
-    // Who died just before has not been missed yet.
-    for (const { slot } of this.ended) this.incomplete.add(slot)
-    this.checker.recount((slot) => {
-      const addresses: number[] = []
-      const secured = this.coordinator.securedSet | 0
-      forEachHeld(this.settings[slot] as Setting, secured, (address) => addresses.push(address))
-      return addresses
-    })
-  }
-
-  private isAwake(actor: Actor): boolean {
-    if (actor.name === 'control') return this.rung || this.nowMs >= this.dueAt
-    if (actor.name.startsWith('source')) return true
-    if (actor.asleep && !(actor.parking as Parking).isParked()) actor.asleep = false
-    return !actor.asleep
+  private readonly heldBy = (slot: number): number[] => {
+    const addresses: number[] = []
+    const secured = this.coordinator.securedSet | 0
+    forEachHeld(this.placeOf(slot), secured, (address) => addresses.push(address))
+    return addresses
   }
 
   private stepControl(): number {
+    if (this.loss !== undefined) return 0
     this.rung = false
-    this.dueAt = this.nowMs + this.coordinator.step(this.nowMs, this.nowMs)
+    this.faults.tell()
+    try {
+      this.dueAt = this.nowMs + this.coordinator.step(this.nowMs, this.nowMs)
+      this.membership.step()
+    } catch (error) {
+      if (!(error instanceof LossError)) throw error
+      this.lose(error)
+    }
     return 1
+  }
+
+  /** The group says that something is lost: it must be so. */
+  private lose(loss: LossError): void {
+    const lost = this.checker.lost(this.coordinator.members, this.heldBy)
+    if (lost.length === 0) throw new Violation('I1', `nothing is lost, but ${loss.message}`)
+    const missed = lost.filter(({ set, volume }) => !loss.sets.includes(set) || !loss.volumes.includes(volume))
+    if (missed.length > 0) throw new Violation('I1', `a loss of set ${missed[0]?.set} is not named: ${loss.message}`)
+    if (this.faults.isTolerable)
+      throw new Violation('I1', `lost though no more have died than there are mirrors: ${loss.message}`)
+    this.loss = loss
+    this.coverage.losses++
+    this.story?.line(`control: the group is suspended, ${loss.message}; volumes ${loss.volumes.join(', ')}`)
   }
 
   private onSet(progress: SetProgress): void {
     const { set, state, updates } = progress
+    this.story?.set(progress)
     const isEmpty = updates === 0 || this.scenario.secondaries === 0
-    if (state === 'formed') this.sets++
-    if (state === 'formed' && updates === 0) this.idleSets++
+    if (state === 'formed') this.coverage.sets++
+    if (state === 'formed' && updates === 0) this.coverage.idleSets++
     if (state === 'secured' && isEmpty) this.checker.securedEmpty(set, this.scenario.secondaries === 0)
     if (state === 'applied' && isEmpty) this.checker.applied(set, undefined)
-    if (state === 'applied' && this.random.chance(8)) this.coordinator.closeSet(undefined)
+    if (state === 'applied' && this.scenario.interleaveOneIn > 0 && this.random.chance(8)) {
+      this.coordinator.closeSet(undefined)
+    }
+  }
+
+  /** Sums over components; those that have died took theirs along. */
+  count(of: (component: BackupComponent) => number): number {
+    return this.members.reduce((sum, member) => sum + (member?.component === undefined ? 0 : of(member.component)), 0)
   }
 
   private sharedImages(images: readonly Uint8Array[]): SecondaryImages {
     return {
       images,
-      journaled: (_component, set, updates) => this.checker.journal(set, updates),
+      journaled: (component, set, updates) => {
+        this.story?.journaled(component, set, updates)
+        this.checker.journal(set, updates)
+      },
       committed: (set) => this.checker.committed(set),
-      announced: () => {},
+      announced: (set) => this.story?.line(`secondary: set ${set} is brought into the volumes`),
       beginApply: () => {},
-      marked: (set) => this.checker.applied(set, images)
+      marked: (set) => {
+        this.checker.applied(set, images)
+        this.story?.line(`secondary: the volumes are what the primary's were when set ${set} closed`)
+      }
     }
   }
 }

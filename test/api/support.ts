@@ -29,6 +29,14 @@ export async function openTestGroup(options: Partial<GroupOptions> = {}): Promis
   return group
 }
 
+/** Identifiers of the components that work, in rising order. */
+export function activeIds(group: BackupGroup): number[] {
+  return group
+    .status()
+    .components.filter(({ state }) => state === 'active')
+    .map(({ id }) => id)
+}
+
 export function imageOf(directory: string, volume: string): Buffer {
   return readFileSync(path.join(directory, 'volumes', `${volume}.img`))
 }

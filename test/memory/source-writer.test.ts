@@ -187,16 +187,19 @@ describe('SourceWriter', () => {
   test('a full ring takes nothing until some of it is acknowledged and looked for; then as much as was', () => {
     const memory = memoryOf({ bodyBytes: 1024, capacity: 64 })
     const writer = new SourceWriter(memory)
+    // Records of 128 bytes.
+    const length = 128 - HEADER_BYTES
+    const put = (bytes: number): boolean => writer.put(0, 0, new Uint8Array(bytes), 0, bytes, 0, 0)
     let count = 0
-    while (writer.put(0, 0, new Uint8Array(80), 0, 80, 0, 0)) count++
+    while (put(length)) count++
     writer.publish()
     expect(count).toBe(8)
     memory.release(1)
-    expect(writer.put(0, 0, new Uint8Array(80), 0, 80, 0, 0)).toBe(false)
+    expect(put(length)).toBe(false)
     expect(writer.refresh()).toBe(1)
     // Head must not meet tail: 128 bytes are free, and fewer of them are given.
-    expect(writer.put(0, 0, new Uint8Array(80), 0, 80, 0, 0)).toBe(false)
-    expect(writer.put(0, 0, new Uint8Array(64), 0, 64, 0, 0)).toBe(true)
+    expect(put(length)).toBe(false)
+    expect(put(length - 8)).toBe(true)
   })
 
   test('as many entries as there are, however small the records', () => {

@@ -137,16 +137,16 @@ describe('at forming', () => {
   test('the manifests together: updates, bytes, names, loads by volume', () => {
     const group = sealed()
     const loads = new Float64Array(3)
-    const sum = sumManifests(group.tables, 1, group.responsibility(1), loads)
+    const sum = sumManifests(group.tables, [0, 1, 2], 1, group.responsibility(1), loads)
     let names = 0
     for (let id = 0; id < 3; id++) names = (names + nameHashOfRange(id, 0, 12)) | 0
     expect(sum).toEqual({ updates: 36, bytes: 360, names, misplaced: -1 })
     expect(new Set(loads).size).toBe(1)
     expect(loads[0]).toBeGreaterThan(120)
     // Added to what was there before.
-    sumManifests(group.tables, 1, group.responsibility(1), loads)
+    sumManifests(group.tables, [0, 1, 2], 1, group.responsibility(1), loads)
     expect(loads[0]).toBe(loads[1] as number)
     // Tables of another set are not counted.
-    expect(sumManifests(group.tables, 17, group.responsibility(1), loads).updates).toBe(0)
+    expect(sumManifests(group.tables, [0, 1, 2], 17, group.responsibility(1), loads).updates).toBe(0)
   })
 })

@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { arenaLayoutOf } from '../../src/memory/arena.ts'
 import { CHUNK_CLOSED, CHUNK_FREE, CHUNK_GRANTED, ChunkTable } from '../../src/memory/chunk-table.ts'
 import { ENTRY_CLOSE, entryKind, entryValue } from '../../src/memory/link.ts'
+import { HEADER_BYTES } from '../../src/memory/record.ts'
 import {
   chunkOf,
   grantsMissing,
@@ -18,9 +19,7 @@ import {
 import type { OutLink } from '../../src/protocol/out-link.ts'
 import { Places } from '../../src/protocol/places.ts'
 import { isAfter } from '../../src/protocol/set-identifier.ts'
-import { each, TestGroup } from './harness.ts'
-
-const CHUNK_BYTES = 512
+import { CHUNK_BYTES, CHUNK_DATA, each, TestGroup } from './harness.ts'
 
 /** A holder's places and the lanes of its senders, joined without a link between them: what one says the other hears. */
 class Holder {
@@ -29,12 +28,15 @@ class Holder {
   readonly lanes: Lane[]
   readonly grants: { lane: number; chunk: number }[] = []
   readonly refused = new Set<number>()
+  /** By lane: each has a sender of its own. */
+  readonly senders: readonly number[]
   secured = 0
 
   constructor(lanes: number, chunks: number) {
     const layout = arenaLayoutOf(chunks * CHUNK_BYTES, 9)
-    this.table = new ChunkTable(ChunkTable.allocate(chunks))
-    this.places = new Places(layout, this.table, lanes, {
+    this.senders = each(lanes, (lane) => lane + 30)
+    this.table = new ChunkTable(ChunkTable.allocate(layout.chunks + layout.spareChunks))
+    this.places = new Places(layout, this.table, this.senders, {
       grant: (lane, chunk) => {
         if (this.refused.has(lane)) return false
         this.grants.push({ lane, chunk })
@@ -160,7 +162,7 @@ describe('places', () => {
   test('what nobody granted is not taken: notes and closes of other chunks stop the component', () => {
     const holder = new Holder(1, 4)
     const free = each(4, (chunk) => chunk).find((chunk) => holder.table.stateOf(chunk) === CHUNK_FREE) ?? -1
-    expect(() => holder.places.note(free * CHUNK_BYTES, 48, 1)).toThrow(/not granted/)
+    expect(() => holder.places.note(free * CHUNK_BYTES, HEADER_BYTES, 1)).toThrow(/not granted/)
     expect(() => holder.places.close(free, 0)).toThrow(/not granted/)
     expect(() => holder.places.want(0, 100)).toThrow(/wants/)
   })
@@ -190,7 +192,7 @@ describe('places', () => {
         arbitrary: fc.record({
           do: fc.constant('put' as const),
           lane: fc.nat(3),
-          bytes: fc.integer({ min: 6, max: 64 }).map((words) => words * 8)
+          bytes: fc.integer({ min: HEADER_BYTES / 8, max: 64 }).map((words) => words * 8)
         })
       },
       {
@@ -267,7 +269,7 @@ describe('places', () => {
 describe('lanes', () => {
   test('a plan packs exactly as reserving does, whatever is open already', () => {
     const sizes = fc.array(
-      fc.integer({ min: 6, max: 64 }).map((words) => words * 8),
+      fc.integer({ min: HEADER_BYTES / 8, max: 64 }).map((words) => words * 8),
       { maxLength: 30 }
     )
     fc.assert(
@@ -331,7 +333,7 @@ describe('room before taking', () => {
   test('a component takes only what has room in all holders; the rest stays in the source', () => {
     const group = new TestGroup({ chunks: 6 })
     const source = group.openSource(0)
-    while (source.post({ volume: 1, bytes: 464 }) >= 0) {}
+    while (source.post({ volume: 1, bytes: CHUNK_DATA }) >= 0) {}
     for (let turns = 0; turns < 20; turns++) group.step(0, 1, 2)
     // Each update fills a chunk: component 1 has two for it, so two are taken, held and acknowledged.
     expect(source.intake.taken).toBe(2)
@@ -344,13 +346,13 @@ describe('room before taking', () => {
   test('waiting takes are served first come, first served', () => {
     const group = new TestGroup({ chunks: 6, volumes: 1, members: 3, secondaries: 1 })
     const sources = each(3, () => group.openSource(1))
-    sources[0]?.post({ volume: 0, bytes: 464 })
-    sources[0]?.post({ volume: 0, bytes: 464 })
+    sources[0]?.post({ volume: 0, bytes: CHUNK_DATA })
+    sources[0]?.post({ volume: 0, bytes: CHUNK_DATA })
     group.step(1, 0, 1, 0, 1)
     const order: number[] = []
     // In the order 2, 0, 1 they find no room.
     for (const id of [2, 0, 1]) {
-      sources[id]?.post({ volume: 0, bytes: 464 })
+      sources[id]?.post({ volume: 0, bytes: CHUNK_DATA })
       group.step(1)
     }
     expect(sources.map((source) => source.intake.waiting)).toEqual([false, false, true])
@@ -383,8 +385,8 @@ describe('room before taking', () => {
     let posted = 0
     for (let round = 0; round < 300; round++) {
       // There is always more of it than there is room.
-      while (greedy.post({ volume: 0, bytes: 464 }) >= 0) {}
-      if (modest.acknowledged === posted) posted = modest.post({ volume: 0, bytes: 464 }) + 1
+      while (greedy.post({ volume: 0, bytes: CHUNK_DATA }) >= 0) {}
+      if (modest.acknowledged === posted) posted = modest.post({ volume: 0, bytes: CHUNK_DATA }) + 1
       group.settle()
       group.control()
       group.drain()

@@ -2,16 +2,24 @@ import { Arena, arenaLayoutOf } from '../../src/memory/arena.ts'
 import { Board, type BoardLayout } from '../../src/memory/board.ts'
 import { ChunkTable } from '../../src/memory/chunk-table.ts'
 import { Link, linkBytes } from '../../src/memory/link.ts'
-import { FLAG_MORE, FLAG_RECEIPT, RECORD_SEQUENCE, RECORD_SET } from '../../src/memory/record.ts'
+import {
+  FLAG_MORE,
+  FLAG_RECEIPT,
+  HEADER_BYTES,
+  RECORD_HOLDERS,
+  RECORD_SEQUENCE,
+  RECORD_SET
+} from '../../src/memory/record.ts'
 import { SetTables, setTablesBytes } from '../../src/memory/set-tables.ts'
 import { SET_WINDOW_MASK, type SourceLayout, SourceMemory, sourceLayout } from '../../src/memory/source-memory.ts'
 import { SourceWriter } from '../../src/memory/source-writer.ts'
 import { BackupComponent, type ComponentParts } from '../../src/protocol/component.ts'
 import { Coordinator, type SetProgress } from '../../src/protocol/coordinator.ts'
 import { type HeldEntry, listHeld } from '../../src/protocol/held-table.ts'
+import { hasSlot } from '../../src/protocol/holders.ts'
 import type { ResponsibilityPolicy } from '../../src/protocol/responsibility.ts'
 import { SetReceiver } from '../../src/protocol/set-receiver.ts'
-import type { MirrorTarget, Ordering, Setting } from '../../src/protocol/setting.ts'
+import { type MirrorTarget, type Ordering, type Place, settingOf } from '../../src/protocol/setting.ts'
 import { SourceIntake } from '../../src/protocol/source-intake.ts'
 import { MemoryStore, type StoredUpdate } from '../../src/sim/memory-store.ts'
 
@@ -34,6 +42,10 @@ export interface GroupShape {
 }
 
 export const CHUNK_SHIFT = 9
+export const CHUNK_BYTES = 2 ** CHUNK_SHIFT
+/** Data of an update whose record fills a chunk, and half of one. */
+export const CHUNK_DATA = CHUNK_BYTES - HEADER_BYTES
+export const HALF_CHUNK_DATA = CHUNK_BYTES / 2 - HEADER_BYTES
 export const VOLUME_BYTES = 4096
 export const START_MS = 1_000_000
 
@@ -131,15 +143,12 @@ export class TestSource {
     if (((this.acknowledged - ordinal) | 0) <= 0) throw new Error(`update ${ordinal} is not acknowledged`)
     const { memory } = this
     const at = memory.entries[ordinal & memory.mask] as number
-    const holders: number[] = []
-    const words = (ordinal & memory.mask) * 2
-    for (let slot = 0; slot < 64; slot++) {
-      if ((((memory.holders[words + (slot >>> 5)] as number) >>> (slot & 31)) & 1) === 1) holders.push(slot)
-    }
+    const word = (at >>> 2) + RECORD_HOLDERS
+    const [low, high] = [memory.ints[word] as number, memory.ints[word + 1] as number]
     return {
       set: memory.ints[(at >>> 2) + RECORD_SET] as number,
       sequence: memory.floats[(at >>> 3) + RECORD_SEQUENCE] as number,
-      holders
+      holders: each(64, (slot) => slot).filter((slot) => hasSlot(low, high, slot))
     }
   }
 }
@@ -202,7 +211,8 @@ export class TestGroup {
     this.coordinator = new Coordinator(
       {
         board: this.board,
-        members,
+        founders: members,
+        mirrors,
         tables: this.tables,
         policy: shape.policy ?? 'round-robin',
         periodMs: shape.periodMs ?? Number.POSITIVE_INFINITY,
@@ -215,10 +225,10 @@ export class TestGroup {
       },
       this.nowMs
     )
+    // After the coordinator: that has told the board who is a member.
     this.components = each(members, (slot) => {
-      const setting: Setting = {
+      const place: Place = {
         slot,
-        members,
         mirrors,
         mirrorTarget: shape.mirrorTarget ?? 'default',
         ordering: shape.ordering ?? 'volume-sequence',
@@ -231,10 +241,9 @@ export class TestGroup {
         chunks: this.chunks[slot] as ChunkTable,
         secondaries: this.drains[slot] as Link[],
         secondaryOf: Uint8Array.from({ length: volumes }, (_, volume) => volume % Math.max(1, secondaries)),
-        firstSet: firstSet | 0,
         surroundings
       }
-      return new BackupComponent(setting, shape.parts)
+      return new BackupComponent(settingOf(place, firstSet | 0), shape.parts)
     })
     this.images = each(volumes, () => new Uint8Array(VOLUME_BYTES))
     this.receivers = each(secondaries, (index) => {
@@ -317,9 +326,8 @@ export class TestGroup {
 
   /** Figure 2B of one component. */
   held(slot: number): HeldEntry[] {
-    const { members, mirrors, board } = this
     const [arena, chunks] = [this.arenas[slot] as Arena, this.chunks[slot] as ChunkTable]
-    return listHeld({ slot, members, mirrors, arena, chunks, board }, 100_000)
+    return listHeld({ slot, arena, chunks, board: this.board }, 100_000)
   }
 
   /** The states through which a set was reported to go. */

@@ -88,8 +88,6 @@ describe('R5: figure 2B, by update its identifier, volume, mirrored to, mirrored
     expect(group.held(0).map((held) => held.offset)).toEqual([100, 101, 102, 103, 104])
     const view = {
       slot: 0,
-      members: 3,
-      mirrors: 1,
       arena: new Arena((group.arenas[0] as Arena).buffer, (group.arenas[0] as Arena).layout),
       chunks: group.chunks[0] as (typeof group.chunks)[number],
       board: group.board

@@ -1,7 +1,7 @@
 /** R10: who is responsible for which volume in the next set; R17: how many of what there may be. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { balanced, roundRobin } from '../../src/protocol/responsibility.ts'
+import { balanced, reassign, roundRobin } from '../../src/protocol/responsibility.ts'
 import { each, TestGroup } from './harness.ts'
 
 const counts = fc.record({
@@ -103,6 +103,103 @@ describe('R10: by load', () => {
     const table = new Uint8Array(6)
     balanced(table, new Uint8Array(6).fill(255), [3, 4, 5], new Float64Array(6))
     expect(volumesOf(table, [3, 4, 5])).toEqual([2, 2, 2])
+  })
+})
+
+describe('R15: newcomers get volumes where nobody writes', () => {
+  test('by load: each component has one as soon as there is one for each, and the table stays then', () => {
+    fc.assert(
+      fc.property(counts, fc.nat(15), ({ volumes, slots }, newcomers) => {
+        fc.pre(volumes >= slots.length)
+        const settled = slots.slice(0, Math.max(1, slots.length - newcomers))
+        const loads = new Float64Array(volumes)
+        const before = new Uint8Array(volumes)
+        roundRobin(before, settled, 0)
+        const table = new Uint8Array(volumes)
+        balanced(table, before, slots, loads)
+        const carried = volumesOf(table, slots)
+        expect(carried.reduce((sum, count) => sum + count, 0)).toBe(volumes)
+        expect(Math.min(...carried)).toBeGreaterThanOrEqual(1)
+        if (settled.length === slots.length) expect(table).toEqual(before)
+        else expect(Math.max(...carried) - Math.min(...carried)).toBeLessThanOrEqual(1)
+        const next = new Uint8Array(volumes)
+        balanced(next, table, slots, loads)
+        expect(next).toEqual(table)
+      })
+    )
+  })
+
+  test('by load: also when all volumes are in use and the table was balanced for the others', () => {
+    const table = new Uint8Array(4)
+    balanced(table, Uint8Array.from([0, 1, 0, 1]), [0, 1, 2], new Float64Array(4).fill(9))
+    expect(volumesOf(table, [0, 1, 2]).sort()).toEqual([1, 1, 2])
+  })
+
+  test('by load: with fewer volumes than components a balanced table stays, though somebody has none', () => {
+    const table = new Uint8Array(2)
+    balanced(table, Uint8Array.from([1, 4]), [1, 2, 4], new Float64Array(2))
+    expect([...table]).toEqual([1, 4])
+  })
+
+  test('round robin: from the first turn with them on', () => {
+    const table = new Uint8Array(6)
+    roundRobin(table, [0, 1, 7], 3)
+    expect(volumesOf(table, [0, 1, 7])).toEqual([2, 2, 2])
+  })
+})
+
+describe('R16: volumes of components that are not there any more', () => {
+  const view = fc.uniqueArray(fc.integer({ min: 0, max: 63 }), { minLength: 1, maxLength: 8 }).chain((members) =>
+    fc.record({
+      members: fc.constant(members),
+      eligible: fc.subarray(members, { minLength: 1 }),
+      before: fc.array(fc.oneof(fc.constantFrom(...members), fc.integer({ min: 0, max: 63 })), { maxLength: 30 }),
+      loads: fc.array(fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 1e6 })), { minLength: 30, maxLength: 30 })
+    })
+  )
+
+  test('go to eligible ones; all others stay, those of one that leaves too', () => {
+    fc.assert(
+      fc.property(view, ({ members, eligible, before, loads }) => {
+        const table = Uint8Array.from(before)
+        reassign(table, members, eligible, Float64Array.from(loads))
+        for (const [volume, slot] of table.entries()) {
+          const was = before[volume] as number
+          if (members.includes(was)) expect(slot).toBe(was)
+          else expect(eligible).toContain(slot)
+        }
+      })
+    )
+  })
+
+  test('heaviest first, each to the one that carries least: nobody could give one back and still carry more', () => {
+    fc.assert(
+      fc.property(view, ({ members, eligible, before, loads }) => {
+        const table = Uint8Array.from(before)
+        reassign(table, members, eligible, Float64Array.from(loads))
+        const weight = (volume: number): number => 1 + (loads[volume] as number)
+        const volumesAt = (slot: number): number[] => [...table.keys()].filter((volume) => table[volume] === slot)
+        const carried = (slot: number): number => volumesAt(slot).reduce((sum, volume) => sum + weight(volume), 0)
+        const least = Math.min(...eligible.map(carried))
+        for (const slot of eligible) {
+          const given = volumesAt(slot).filter((volume) => !members.includes(before[volume] as number))
+          if (given.length === 0) continue
+          expect(carried(slot) - Math.min(...given.map(weight))).toBeLessThanOrEqual(least)
+        }
+      })
+    )
+  })
+
+  test('idle volumes count too: they are shared out', () => {
+    const table = Uint8Array.from([9, 9, 9, 9, 0, 1])
+    reassign(table, [0, 1, 2], [0, 1, 2], new Float64Array(6))
+    expect(volumesOf(table, [0, 1, 2])).toEqual([2, 2, 2])
+  })
+
+  test('nobody is gone: nothing changes', () => {
+    const table = Uint8Array.from([0, 0, 0, 5])
+    reassign(table, [0, 1, 5], [0, 1], new Float64Array(4).fill(100))
+    expect([...table]).toEqual([0, 0, 0, 5])
   })
 })
 

@@ -1,7 +1,7 @@
 /** Transactions: several updates over several volumes, in one set, acknowledged and given room as a whole. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { each, type Part, TestGroup } from './harness.ts'
+import { each, HALF_CHUNK_DATA, type Part, TestGroup } from './harness.ts'
 
 const parts = (count: number, bytes = 8): Part[] =>
   each(count, (n) => ({ volume: n % 3, offset: n * 8, bytes, fill: n + 1 }))
@@ -85,7 +85,7 @@ describe('room before taking: a transaction gets room for all parts or for none'
       // 20 parts of 256 bytes: ten chunks in each holder, where two are granted without asking.
       const group = new TestGroup({ members: 3, mirrors, chunks: 128 })
       const source = group.openSource(0)
-      source.transaction(each(20, (n) => ({ volume: n % 2, bytes: 208 })))
+      source.transaction(each(20, (n) => ({ volume: n % 2, bytes: HALF_CHUNK_DATA })))
       const seen = new Set<number>()
       for (let turns = 0; turns < 20; turns++) {
         group.step(0)
@@ -123,11 +123,11 @@ describe('room before taking: a transaction gets room for all parts or for none'
     const sources = [group.openSource(0), group.openSource(1)]
     for (let n = 0; n < 10; n++) {
       for (const source of sources)
-        source.transaction(each(6, (part) => ({ volume: part % 2, bytes: 208, fill: n + 1 })))
+        source.transaction(each(6, (part) => ({ volume: part % 2, bytes: HALF_CHUNK_DATA, fill: n + 1 })))
       group.run()
     }
     group.closeSet()
     expect(sources.map((source) => source.acknowledged)).toEqual([60, 60])
-    expect(group.images.map((image) => image[207])).toEqual([10, 10])
+    expect(group.images.map((image) => image[HALF_CHUNK_DATA - 1])).toEqual([10, 10])
   })
 })

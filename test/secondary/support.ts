@@ -36,8 +36,8 @@ export class Records {
   readonly arena: Arena
   private at = 0
 
-  constructor(bytes = 4 << 20) {
-    const layout = arenaLayoutOf(bytes, 20)
+  constructor(bytes = 4 << 20, chunkShift = 20) {
+    const layout = arenaLayoutOf(bytes, chunkShift)
     this.arena = new Arena(Arena.allocate(layout), layout)
   }
 

@@ -1,0 +1,244 @@
+import { TidemarkError } from '../errors.ts'
+import { Arena } from '../memory/arena.ts'
+import type { Board } from '../memory/board.ts'
+import { CHUNK_FREE, ChunkTable } from '../memory/chunk-table.ts'
+import { clockMicroseconds } from '../memory/clock.ts'
+import type { ComponentHost } from '../protocol/membership.ts'
+import type { GroupMemory } from './group-memory.ts'
+import { HangWatch } from './hang-watch.ts'
+import type { ComponentMail, ComponentTask, FailureKind, ThreadNotice } from './messages.ts'
+import { type HostedThread, ThreadPool } from './thread-pool.ts'
+
+export interface ComponentHostSetting {
+  readonly board: Board
+  readonly memory: GroupMemory
+  readonly spares: number
+  readonly mirrors: number
+  readonly hangTimeoutMs: number
+  /** What a component is started with, beside its slot and port. */
+  task(slot: number, isFounder: boolean): Omit<ComponentTask, 'port' | 'slot'>
+  onNotice(notice: ThreadNotice): void
+  /** It was in no view that stood: nobody counts on what it holds. */
+  holdsNothing(slot: number): boolean
+  /** A spare has become warm. */
+  onSpare(): void
+  /** It looks at the board. */
+  onStarted(slot: number): void
+  /** Its thread has exited. */
+  onEnded(end: ComponentEnd): void
+  /** Threads cannot be started any more. */
+  onHopeless(slot: number, cause: unknown): void
+}
+
+export interface ComponentEnd {
+  readonly slot: number
+  readonly id: number
+  /** It was told to go. */
+  readonly isOrderly: boolean
+  readonly isHung: boolean
+  /** By `performance.now`: when it died as far as is known. */
+  readonly diedAt: number
+  readonly cause: unknown
+}
+
+interface Component {
+  readonly id: number
+  readonly thread: HostedThread
+  isOrderly: boolean
+  isHung: boolean
+  /** By `performance.now`: when progress was last seen. */
+  seenAt: number
+  isEnding: boolean
+}
+
+/** After so many in a row something is wrong that another thread does not mend. */
+const MOST_FAILED_STARTS = 5
+
+/** The component threads of a group: started, watched, fenced, mailed; spares kept warm. */
+export class ThreadedComponents implements ComponentHost {
+  private readonly setting: ComponentHostSetting
+  private readonly pool = new ThreadPool('component-thread')
+  private readonly hangs: HangWatch
+  private readonly components: (Component | undefined)[] = []
+  private readonly overwritten = new Set<number>()
+  private nextId = 0
+  private readonly spareIds: number[] = []
+  private warming = 0
+  private failedStarts = 0
+  private timer: NodeJS.Timeout | undefined
+  private isOver = false
+
+  constructor(setting: ComponentHostSetting) {
+    this.setting = setting
+    this.hangs = new HangWatch(setting.board, setting.hangTimeoutMs, setting.mirrors)
+    this.timer = setInterval(() => this.tick(), this.hangs.tickMs)
+  }
+
+  /** Identifiers of the warm spares. */
+  get spares(): readonly number[] {
+    return this.spareIds.slice(0, this.pool.warm)
+  }
+
+  /** The components that a group begins with. Resolves when all of them run, and spares are warm. */
+  async startFounders(count: number): Promise<void> {
+    for (let slot = 0; slot < count; slot++) this.begin(slot, 'founder')
+    const warm = Array.from({ length: this.setting.spares }, () => this.warmOne())
+    await Promise.all([...this.components.map((component) => component?.thread.running), ...warm])
+  }
+
+  hasSpare(): boolean {
+    return this.pool.warm > 0
+  }
+
+  start(slot: number, as: 'replacement' | 'urgent' | 'one more'): void {
+    const component = this.begin(slot, as)
+    component.thread.running.then(
+      () => {
+        if (this.isOver || this.components[slot] !== component || component.isEnding) return
+        this.failedStarts = 0
+        this.setting.onStarted(slot)
+      },
+      // Whoever watches its end says so.
+      () => {}
+    )
+  }
+
+  end(slot: number): void {
+    const component = this.components[slot]
+    if (component === undefined) return
+    component.isOrderly = true
+    this.mail(slot, { type: 'leave' })
+  }
+
+  /** Everything is redundant: there is time for what takes a core for a while. */
+  refill(): void {
+    this.hangs.isRedundant()
+    while (!this.isOver && this.pool.warm + this.warming < this.setting.spares) void this.warmOne()
+  }
+
+  /** For tests: makes a component fail as a thread can. Its memory is overwritten when it has ended. */
+  fail(slot: number, how: FailureKind): void {
+    const component = this.components[slot]
+    if (component === undefined) return
+    this.overwritten.add(slot)
+    if (how !== 'terminate') {
+      this.mail(slot, { type: 'fail', how })
+      return
+    }
+    this.setting.board.storeDeath(slot, clockMicroseconds())
+    component.thread.terminate()
+  }
+
+  /** Where the component with this identifier is. */
+  slotOf(id: number): number | undefined {
+    const slot = this.components.findIndex((component) => component?.id === id)
+    return slot < 0 ? undefined : slot
+  }
+
+  mail(slot: number, mail: ComponentMail): void {
+    const component = this.components[slot]
+    if (component === undefined) return
+    const { board } = this.setting
+    component.thread.port.postMessage(mail)
+    board.addMail(slot)
+    board.parking[slot]?.wake()
+  }
+
+  mailAll(mail: ComponentMail): void {
+    for (let slot = 0; slot < this.components.length; slot++) this.mail(slot, mail)
+  }
+
+  /** After the board has said that everything is over. */
+  async close(): Promise<void> {
+    this.isOver = true
+    clearInterval(this.timer)
+    await Promise.allSettled(this.components.map((component) => component?.thread.ended))
+    await this.pool.destroy()
+  }
+
+  private begin(slot: number, as: 'founder' | 'replacement' | 'urgent' | 'one more'): Component {
+    const { board } = this.setting
+    const isWarm = (as === 'replacement' || as === 'urgent') && this.pool.warm > 0
+    const spareId = isWarm ? this.spareIds.shift() : undefined
+    // Whoever adds a component gets one that was never seen.
+    const id = (as === 'replacement' ? spareId : undefined) ?? this.nextId++
+    board.storeDeath(slot, 0)
+    board.storeIdentity(slot, id)
+    this.hangs.began(slot)
+    const task = { ...this.setting.task(slot, as === 'founder'), slot }
+    const thread = this.pool.start<ComponentTask>(task, isWarm, (notice) => this.setting.onNotice(notice))
+    const component = { id, thread, isOrderly: false, isHung: false, seenAt: performance.now(), isEnding: false }
+    this.components[slot] = component
+    thread.ended.then(
+      (outcome) => this.hasEnded(slot, component, outcome && TidemarkError.fromRecord(outcome)),
+      (error: unknown) => this.hasEnded(slot, component, error)
+    )
+    thread.exited.then(() => this.hasEnded(slot, component, undefined))
+    return component
+  }
+
+  /** Its task or thread has ended. It is out when its thread has exited, not before. */
+  private async hasEnded(slot: number, component: Component, cause: unknown): Promise<void> {
+    if (this.isOver || component.isEnding) return
+    component.isEnding = true
+    component.thread.terminate()
+    await component.thread.exited
+    if (this.isOver) return
+    this.components[slot] = undefined
+    if (!component.thread.hasRun() && ++this.failedStarts > MOST_FAILED_STARTS) {
+      this.setting.onHopeless(slot, cause)
+      return
+    }
+    const { id, isOrderly, isHung } = component
+    this.setting.onEnded({ slot, id, isOrderly, isHung, diedAt: this.deathOf(slot, component), cause })
+    // Now that the view changes: a secondary component that reads it finds out that it must not.
+    if (this.overwritten.delete(slot)) this.overwrite(slot)
+  }
+
+  private deathOf(slot: number, component: Component): number {
+    const stamped = this.setting.board.loadDeath(slot)
+    if (stamped !== 0) return stamped / 1000 - performance.timeOrigin
+    return component.isHung ? component.seenAt : performance.now()
+  }
+
+  private tick(): void {
+    const slots: number[] = []
+    for (const [slot, component] of this.components.entries()) {
+      if (component?.thread.hasRun() === true && !component.isEnding) slots.push(slot)
+    }
+    for (const slot of this.hangs.tick(slots, (slot) => this.setting.holdsNothing(slot))) {
+      const component = this.components[slot] as Component
+      component.isHung = true
+      component.thread.terminate()
+    }
+    for (const slot of slots) {
+      const component = this.components[slot]
+      if (component !== undefined && this.hangs.isMoving(slot)) component.seenAt = performance.now()
+    }
+  }
+
+  private async warmOne(): Promise<void> {
+    this.warming++
+    const id = this.nextId++
+    const isWarm = await this.pool.warmUp()
+    this.warming--
+    if (!isWarm || this.isOver) return
+    this.spareIds.push(id)
+    this.setting.onSpare()
+  }
+
+  /** What nobody may need: all that it held. What was free holds nothing. */
+  private overwrite(slot: number): void {
+    const { arenas, arenaLayout, chunkTables } = this.setting.memory
+    const buffer = arenas[slot]
+    const table = chunkTables[slot]
+    if (buffer === undefined || table === undefined) return
+    const { bytes } = new Arena(buffer, arenaLayout)
+    const chunks = new ChunkTable(table)
+    const { chunkBytes } = arenaLayout
+    for (let chunk = 0; chunk < chunks.chunks; chunk++) {
+      const from = chunk * chunkBytes
+      if (chunks.stateOf(chunk) !== CHUNK_FREE) bytes.fill(0xdd, from, Math.max(from, chunks.endOf(chunk)))
+    }
+  }
+}

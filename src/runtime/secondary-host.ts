@@ -1,0 +1,98 @@
+import { TidemarkError } from '../errors.ts'
+import type { SecondaryDirectory } from '../secondary/directory.ts'
+import type { GroupMemory } from './group-memory.ts'
+import type { SecondaryMail, SecondaryTask, ThreadNotice } from './messages.ts'
+import { type HostedThread, ThreadPool } from './thread-pool.ts'
+
+/** So many deaths without a set secured in between, and another thread does not mend it. */
+const MOST_DEATHS = 5
+
+export interface SecondaryHostSetting {
+  readonly memory: GroupMemory
+  /** Undefined: sets are formed and dropped. */
+  readonly directory: SecondaryDirectory | undefined
+  /** By volume: the secondary component that keeps it. */
+  readonly secondaryOf: Uint8Array
+  /** The last set of the time before. */
+  readonly lastSet: number
+  onNotice(notice: ThreadNotice): void
+  /** One was started again: what it had not journaled has to be sent again. */
+  onReplaced(): void
+  /** One cannot go on, nor be started again. */
+  onHopeless(name: string, cause: unknown): void
+}
+
+/** The secondary component threads of a group. */
+export class SecondaryHost {
+  private readonly setting: SecondaryHostSetting
+  private readonly pool = new ThreadPool('secondary-thread')
+  private readonly threads: HostedThread[] = []
+  private isOver = false
+  private deaths = 0
+
+  constructor(setting: SecondaryHostSetting) {
+    this.setting = setting
+  }
+
+  /** Resolves when all run. */
+  async start(): Promise<void> {
+    const { secondaries } = this.setting.memory.shape
+    for (let index = 0; index < secondaries; index++) this.begin(index, false)
+    await Promise.all(this.threads.map((thread) => thread.running))
+  }
+
+  mailAll(mail: SecondaryMail): void {
+    for (const thread of this.threads) thread.port.postMessage(mail)
+  }
+
+  /** A set has been secured: they do work. */
+  works(): void {
+    this.deaths = 0
+  }
+
+  /** For tests: its thread is ended. */
+  fail(index: number): boolean {
+    const thread = this.threads[index]
+    thread?.terminate()
+    return thread !== undefined
+  }
+
+  /** After the board has said that everything is over. */
+  async close(): Promise<void> {
+    this.isOver = true
+    await Promise.allSettled(this.threads.map((thread) => thread.ended))
+    await this.pool.destroy()
+  }
+
+  private begin(index: number, resume: boolean): HostedThread {
+    const { memory, directory, secondaryOf, lastSet, onNotice } = this.setting
+    const keeps = Array.from(secondaryOf.keys()).filter((volume) => secondaryOf[volume] === index)
+    const store = (directory as SecondaryDirectory).storeOptions(index, keeps)
+    const thread = this.pool.start<SecondaryTask>({ index, memory, store, lastSet, resume }, false, onNotice)
+    this.threads[index] = thread
+    thread.ended.then(
+      (outcome) => this.replace(index, thread, outcome === undefined ? undefined : TidemarkError.fromRecord(outcome)),
+      (error: unknown) => this.replace(index, thread, error)
+    )
+    return thread
+  }
+
+  /** Another thread goes on with its files, when its own has exited. What is wrong with the files no thread mends. */
+  private async replace(index: number, thread: HostedThread, cause: unknown): Promise<void> {
+    if (this.isOver) return
+    const isOfFiles = cause instanceof TidemarkError && cause.code !== 'TIDEMARK_SUSPENDED'
+    if (isOfFiles || ++this.deaths > MOST_DEATHS || !thread.hasRun()) {
+      this.setting.onHopeless(`secondary component ${index}`, cause)
+      return
+    }
+    thread.terminate()
+    await thread.exited
+    if (this.isOver) return
+    const next = this.begin(index, true)
+    await next.running.then(
+      () => this.setting.onReplaced(),
+      // Whoever watches its end says so.
+      () => {}
+    )
+  }
+}

@@ -1,0 +1,61 @@
+/** How often the situations came up for which the rules exist. */
+export interface Coverage {
+  updates: number
+  transactions: number
+  waits: number
+  closedEarly: number
+  idleSets: number
+  sets: number
+  severalMirrors: number
+  threeMirrors: number
+  nested: number
+  /** Components that ended at an access to shared memory; hung ones that were ended, and that went on. */
+  deaths: number
+  hung: number
+  resumed: number
+  /** Deaths while a view was changing; while some component had no free memory; beyond what mirrors cover. */
+  deathsInChange: number
+  deathsWithFullMemory: number
+  deathsBeyondMirrors: number
+  /** Changes of view in which something acknowledged was lost, and said to be. */
+  losses: number
+  replaced: number
+  takenOver: number
+  joins: number
+  leaves: number
+  secondaryDeaths: number
+  views: number
+}
+
+const NAMES: readonly (keyof Coverage)[] = [
+  'updates',
+  'transactions',
+  'waits',
+  'closedEarly',
+  'idleSets',
+  'sets',
+  'severalMirrors',
+  'threeMirrors',
+  'nested',
+  'deaths',
+  'hung',
+  'resumed',
+  'deathsInChange',
+  'deathsWithFullMemory',
+  'deathsBeyondMirrors',
+  'losses',
+  'replaced',
+  'takenOver',
+  'joins',
+  'leaves',
+  'secondaryDeaths',
+  'views'
+]
+
+export function emptyCoverage(): Coverage {
+  return Object.fromEntries(NAMES.map((name) => [name, 0])) as unknown as Coverage
+}
+
+export function addCoverage(sum: Coverage, one: Coverage): Coverage {
+  return Object.fromEntries(NAMES.map((name) => [name, sum[name] + one[name]])) as unknown as Coverage
+}
