@@ -51,7 +51,8 @@ export async function openGroup(options: GroupOptions): Promise<BackupGroup> {
     mirrors: checked.mirrors,
     volumes: checked.volumes.length,
     secondaries,
-    componentMemoryBytes: checked.componentMemoryBytes
+    componentMemoryBytes: checked.componentMemoryBytes,
+    metadataOnly: checked.metadataOnly
   }
   const shape = { ...wanted, slots: slotsFor(wanted) }
   if (transactionLimits(shape).bytes === 0) {
@@ -61,7 +62,13 @@ export async function openGroup(options: GroupOptions): Promise<BackupGroup> {
   const memory = allocateGroupMemory(shape)
   const control: ControlOptions = {
     memory,
-    protocol: { mirrors: checked.mirrors, mirrorTarget: checked.mirrorTarget, ordering: checked.ordering },
+    protocol: {
+      mirrors: checked.mirrors,
+      mirrorTarget: checked.mirrorTarget,
+      ordering: checked.ordering,
+      metadataOnly: checked.metadataOnly
+    },
+    refetchModule: typeof checked.refetch === 'string' ? checked.refetch : undefined,
     policy: checked.responsibility,
     periodMs: checked.formationPeriodMs,
     spares: checked.spares,
@@ -333,6 +340,9 @@ class ThreadedGroup extends EventEmitter<GroupEvents> implements BackupGroup {
       case 'view':
         this.hearView(notice.record)
         break
+      case 'fetch':
+        void this.fetchAgain(notice)
+        break
       case 'spares':
         this.spares = notice.ids
         break
@@ -385,6 +395,19 @@ class ThreadedGroup extends EventEmitter<GroupEvents> implements BackupGroup {
     const report: ViewReport = record
     this.emit('view', report)
     this.failing.hear(report)
+  }
+
+  /** Of metadata-only mirrors: bytes of a primary volume are needed again. */
+  private async fetchAgain({ id, volume, offset, length }: Extract<ControlNotice, { type: 'fetch' }>): Promise<void> {
+    const { refetch } = this.options
+    try {
+      if (typeof refetch !== 'function') throw new Error('there is no refetch function')
+      const bytes = new Uint8Array(await refetch(volume, offset, length))
+      this.post({ type: 'fetched', id, bytes, message: undefined })
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error)
+      this.post({ type: 'fetched', id, bytes: undefined, message })
+    }
   }
 
   private post(request: HostRequest): void {

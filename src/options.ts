@@ -4,6 +4,8 @@ import type { ResponsibilityPolicy } from './protocol/responsibility.ts'
 import type { MirrorTarget, Ordering } from './protocol/setting.ts'
 import type { GroupOptions, LocalSecondary, VolumeOptions } from './types.ts'
 
+export type RefetchFunction = (volume: string, offset: number, length: number) => Promise<Uint8Array>
+
 /** Options with their defaults filled in and every value checked. */
 export interface CheckedOptions {
   readonly name: string
@@ -14,6 +16,9 @@ export interface CheckedOptions {
   readonly hangTimeoutMs: number
   readonly mirrors: number
   readonly mirrorTarget: MirrorTarget
+  readonly metadataOnly: boolean
+  /** Reads bytes of primary volumes again: the href of a module, or a function of the host. */
+  readonly refetch: string | RefetchFunction | undefined
   readonly ordering: Ordering
   readonly responsibility: ResponsibilityPolicy
   readonly formationPeriodMs: number
@@ -95,14 +100,20 @@ function checkSecondary(secondary: unknown): CheckedOptions['secondary'] {
   }
 }
 
+function checkMirrorContent(options: GroupOptions): Pick<CheckedOptions, 'metadataOnly' | 'refetch'> {
+  const { mirrorContent = 'data', refetch } = options
+  const metadataOnly = oneOf('mirrorContent', mirrorContent, ['data', 'metadata']) === 'metadata'
+  if (metadataOnly && refetch === undefined) refuse('refetch', "is needed with mirrorContent 'metadata'")
+  if (refetch === undefined || typeof refetch === 'function') return { metadataOnly, refetch }
+  if (!(refetch instanceof URL)) refuse('refetch', 'must be the URL of a module, or a function')
+  return { metadataOnly, refetch: refetch.href }
+}
+
 /** @throws TidemarkError TIDEMARK_OPTIONS naming the option in `details.option` */
 export function checkOptions(options: GroupOptions): CheckedOptions {
   if (typeof options !== 'object' || options === null) refuse('options', 'must be an object')
-  const { mirrorContent, lagTargetMs, spoolDirectory, spoolLimitBytes, takeover, hangTimeoutMs } = options
+  const { lagTargetMs, spoolDirectory, spoolLimitBytes, takeover, hangTimeoutMs } = options
   const components = whole('components', options.components ?? 3, 2, LARGEST_COMPONENTS)
-  if (mirrorContent !== undefined && oneOf('mirrorContent', mirrorContent, ['data', 'metadata']) === 'metadata') {
-    notYet('mirrorContent', "'metadata'")
-  }
   if (lagTargetMs !== undefined) notYet('lagTargetMs', 'a target for lag')
   if (spoolDirectory !== undefined) notYet('spoolDirectory', 'spooling formed sets')
   if (spoolLimitBytes !== undefined) notYet('spoolLimitBytes', 'spooling formed sets')
@@ -116,6 +127,7 @@ export function checkOptions(options: GroupOptions): CheckedOptions {
     hangTimeoutMs: whole('hangTimeoutMs', hangTimeoutMs ?? 1000, 10, 3600_000),
     mirrors: whole('mirrors', options.mirrors ?? 1, 1, components - 1),
     mirrorTarget: oneOf('mirrorTarget', options.mirrorTarget ?? 'spread', ['default', 'spread']),
+    ...checkMirrorContent(options),
     ordering: oneOf('ordering', options.ordering ?? 'volume-sequence', [
       'volume-sequence',
       'group-sequence',

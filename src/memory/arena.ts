@@ -9,26 +9,32 @@ export interface ArenaLayout {
   readonly chunkShift: number
   readonly chunkBytes: number
   readonly chunks: number
-  /** Chunks behind those, for copies that are restored: packed anew, they may take more than they did. */
+  /** Chunks behind those, for copies that changes of view move, and for bytes that are fetched again. */
   readonly spareChunks: number
 }
 
 const SMALLEST_CHUNK_SHIFT = 12
 const LARGEST_CHUNK_SHIFT = 20
+const ADDRESSABLE_BYTES = 2 ** 31
 
 /**
  * Chunks as large as leaves every lane into an arena several of them.
  * @param lanes  how many senders can have chunks here, the component itself included
+ * @param spareBytes  at least so many beyond those: addresses, not memory, until they are used
  */
-export function arenaLayout(memoryBytes: number, lanes: number): ArenaLayout {
+export function arenaLayout(memoryBytes: number, lanes: number, spareBytes = 0): ArenaLayout {
   let shift = LARGEST_CHUNK_SHIFT
   while (shift > SMALLEST_CHUNK_SHIFT && memoryBytes >>> shift < lanes * 8) shift--
-  return arenaLayoutOf(memoryBytes, shift)
+  return arenaLayoutOf(memoryBytes, shift, spareBytes)
 }
 
-export function arenaLayoutOf(memoryBytes: number, chunkShift: number): ArenaLayout {
-  const chunks = Math.floor(memoryBytes / 2 ** chunkShift)
-  return { chunkShift, chunkBytes: 2 ** chunkShift, chunks, spareChunks: Math.ceil(chunks / 2) + 64 }
+export function arenaLayoutOf(memoryBytes: number, chunkShift: number, spareBytes = 0): ArenaLayout {
+  const chunkBytes = 2 ** chunkShift
+  const chunks = Math.floor(memoryBytes / chunkBytes)
+  // Survivors of several failures hold what all of them held; addresses have 31 bits.
+  const wanted = Math.max(Math.ceil(chunks * 1.5) + 64, Math.ceil(spareBytes / chunkBytes))
+  const spareChunks = Math.min(wanted, ADDRESSABLE_BYTES / chunkBytes - 1 - chunks)
+  return { chunkShift, chunkBytes, chunks, spareChunks }
 }
 
 /** Data bytes of the largest update that goes as one record: a quarter of a chunk, so that little of it is left unused. */

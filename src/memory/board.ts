@@ -32,6 +32,7 @@ const SHUTDOWN = 6
 const DOORBELL = 7
 const NEAR = 8
 const VIEW = 9
+const LENIENT = 10
 const GROUP_LINES = 11
 
 const QUIET = 0
@@ -43,8 +44,10 @@ const VIEW_DONE = 5
 const BEAT = 6
 const IDENTITY = 7
 const SHOWN = 8
+const LACKS = 9
+const OLDEST_LACKING = 10
 /** Of a member's line, in float64 words. */
-const DEATH = 8
+const DEATH = 6
 /** Of the view's line, each as bits of slots 0..31 and 32..63. */
 const FRESH = 1
 const MEMBERS = 3
@@ -210,6 +213,13 @@ export class Board {
   storeApply(set: number): void {
     Atomics.store(this.group, APPLY * LINE_INTS, set)
   }
+  /** How far spare memory is lent, as what was posted must be taken though memory is short (places.ts). */
+  loadLenient(): number {
+    return Atomics.load(this.group, LENIENT * LINE_INTS)
+  }
+  storeLenient(value: number): void {
+    Atomics.store(this.group, LENIENT * LINE_INTS, value)
+  }
   loadShutdown(): number {
     return Atomics.load(this.group, SHUTDOWN * LINE_INTS)
   }
@@ -301,6 +311,16 @@ export class Board {
   }
   storeViewDone(slot: number, word: number): void {
     Atomics.store(this.members, slot * LINE_INTS + VIEW_DONE, word)
+  }
+
+  /** The earliest set of which this component lacks bytes that it has to fetch again; undefined when none. */
+  storeMissing(slot: number, set: number | undefined): void {
+    if (set !== undefined) Atomics.store(this.members, slot * LINE_INTS + OLDEST_LACKING, set)
+    Atomics.store(this.members, slot * LINE_INTS + LACKS, set === undefined ? 0 : 1)
+  }
+  loadMissing(slot: number): number | undefined {
+    if (Atomics.load(this.members, slot * LINE_INTS + LACKS) === 0) return undefined
+    return Atomics.load(this.members, slot * LINE_INTS + OLDEST_LACKING)
   }
 
   loadQuiet(slot: number): number {

@@ -51,6 +51,13 @@ export const FLAG_SAMPLED = 8
 export const FLAG_MIRROR = 16
 /** Not acknowledged when a view changed: it was dropped, though its chunk is still held. */
 export const FLAG_DROPPED = 32
+/** The copy has no bytes of data, though `length` says how many the update has: they are with the responsible component. */
+export const FLAG_METADATA = 64
+
+/** Whether the update has bytes of its own: a zero update has none, and its copies are whole without. */
+export function hasData(memory: { readonly ints: Int32Array }, address: number): boolean {
+  return ((memory.ints[(address >>> 2) + RECORD_FLAGS] as number) & FLAG_ZERO) === 0
+}
 
 /** Bytes that a record of `length` data bytes takes, header and padding included. */
 export function recordBytesFor(length: number): number {

@@ -19,6 +19,7 @@ import { OutLink } from './out-link.ts'
 import type { Places } from './places.ts'
 import { cutBack } from './rebuild.ts'
 import { InLink, Receiver } from './receive.ts'
+import { Refetch } from './refetch.ts'
 import { Restore } from './restore.ts'
 import { Sequencer } from './sequencer.ts'
 import { isAfter } from './set-identifier.ts'
@@ -64,6 +65,7 @@ export class BackupComponent {
   readonly taker: Taker
   readonly receiver: Receiver
   readonly transfer: Transfer
+  readonly refetch: Refetch
   readonly intakes: SourceIntake[] = []
   private readonly setting: Setting
   private readonly acknowledger: Acknowledger
@@ -100,7 +102,16 @@ export class BackupComponent {
     this.credits = new Credits(setting, this.outs, places)
     const sequencer = new Sequencer(setting)
     this.taker = new taker(setting, this.outs, this.credits.own, this.credits.places, this.held, sequencer)
-    this.receiver = new Receiver(setting, this.outs, this.credits.places, this.held, sequencer, this.credits)
+    this.refetch = new Refetch(setting, this.held, this.credits.places)
+    this.receiver = new Receiver(
+      setting,
+      this.outs,
+      this.credits.places,
+      this.held,
+      sequencer,
+      this.credits,
+      this.refetch
+    )
     this.acknowledger = new Acknowledger(setting, this.outs)
     this.transfer = new transfer(setting, this.held)
     this.quiet = (setting.firstSet - 1) | 0
@@ -145,6 +156,7 @@ export class BackupComponent {
     work += this.takeFromSources()
     work += this.closeSets()
     work += this.serveLanes()
+    work += this.refetch.step()
     work += this.transfer.send()
     for (const out of this.peers) work += out.flushOverflow()
     for (const out of this.peers) out.publish()
@@ -221,6 +233,7 @@ export class BackupComponent {
         this.held.discard(set)
       }
       this.transfer.discard(secured)
+      this.refetch.discard(secured)
       this.discarded = secured
       board.storeDiscarded(slot, secured)
       surroundings.ring()
@@ -231,6 +244,7 @@ export class BackupComponent {
 
   private serveLanes(): number {
     const { places } = this.credits
+    if (this.setting.metadataOnly === true) places.lent = this.setting.board.loadLenient()
     const work = places.isQueued ? places.serve() : 0
     const pressure = places.isShort ? 1 : 0
     if (pressure !== this.pressure) {

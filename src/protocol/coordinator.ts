@@ -9,6 +9,7 @@ import {
   sumManifests,
   volumesThatLost
 } from './conservation.ts'
+import { Merging } from './merging.ts'
 import type { FinalPositions } from './rebuild.ts'
 import { balanced, type ResponsibilityPolicy, reassign, roundRobin } from './responsibility.ts'
 import { isAfter } from './set-identifier.ts'
@@ -26,7 +27,18 @@ export interface SetProgress {
   readonly consistencyTime: number
   /** The same instant by the clock that only goes forward. */
   readonly endedAtMs: number
-  state: 'closing' | 'sealed' | 'formed' | 'transferring' | 'committing' | 'secured' | 'applying' | 'applied'
+  state:
+    | 'closing'
+    | 'sealed'
+    | 'formed'
+    | 'transferring'
+    | 'journaled'
+    | 'committing'
+    | 'secured'
+    | 'applying'
+    | 'applied'
+  /** The set with which it is secured and applied as one, mostly itself. */
+  together: number
   updates: number
   bytes: number
   writtenBytes: number
@@ -55,19 +67,22 @@ export interface CoordinatorSetting {
   onReassigned?(view: number): void
   /** A view stands again. */
   onView(view: number): void
-  /** The simulator's deliberately broken variants replace it. */
+  // The simulator's deliberately broken variants replace them.
   readonly views?: typeof ViewChanges
+  readonly merging?: typeof Merging
 }
 
 /** Sets whose identifiers are made durable at once, so that this is done rarely. */
 const CEILING_STEP = 1024
+/** Unsecured sets, the forming one included, while bytes are fetched again: half of the window. */
+const MOST_WHILE_FETCHING = 8
 
 /**
  * The life of sets, as the control thread leads it: closes periods, finds them formed, releases them to the secondary one
  * after the other, says when they are secured and applied. A state machine over the board, driven by `step`; told the time.
  *
- *      forming -> closing -> sealed -> formed -> transferring -> committing -> secured -> applying -> applied
- *      close()   all quiet  manifests  conserved  all journaled    committed                marked
+ *      forming -> closing -> sealed -> formed -> transferring -> journaled -> committing -> secured -> applying -> applied
+ *      close()   all quiet  manifests  conserved  all journaled   with others  committed                marked
  */
 export class Coordinator {
   readonly sources = new Set<CountedSource>()
@@ -88,6 +103,7 @@ export class Coordinator {
   private readonly views: ViewChanges
   /** By unsecured set: volumes for which a component was responsible that has died since a view stood. */
   private readonly suspects = new Map<number, Set<number>>()
+  private readonly merging: Merging
   private closeAsked: { label: string | undefined; reason: CloseReason } | undefined
 
   constructor(setting: CoordinatorSetting, nowMs: number) {
@@ -99,6 +115,7 @@ export class Coordinator {
     this.ceiling = this.secured
     this.periodBegan = nowMs
     this.lastConsistencyTime = 0
+    this.merging = new (setting.merging ?? Merging)(this.sources)
     const { board, mirrors, secondaries } = setting
     const founders = Array.from({ length: setting.founders }, (_, slot) => slot)
     this.views = new (setting.views ?? ViewChanges)({
@@ -177,12 +194,23 @@ export class Coordinator {
   step(nowMs: number, wallMs: number): number {
     this.lastConsistencyTime = Math.max(this.lastConsistencyTime, wallMs)
     this.views.step()
+    this.stepMerging()
     while (this.apply() || (this.views.stands && (this.formAndSecure() || this.closeIfDue(nowMs)))) {
       // Each of them may have made another one possible.
     }
     const dueInMs = this.periodBegan + this.setting.periodMs - nowMs
     // The period is over and the set could not be closed: what it waits for rings.
     return dueInMs > 0 ? dueInMs : this.setting.periodMs
+  }
+
+  /** Bytes that were fetched again bind sets together as soon as all that was posted before has been taken. */
+  private stepMerging(): void {
+    this.merging.step(() => this.forming)
+    const isFetching = this.lacksBytes(this.forming) || !this.views.stands
+    const lenient = !this.merging.isPending ? 0 : isFetching ? 1 : 2
+    if (this.setting.board.loadLenient() === lenient) return
+    this.setting.board.storeLenient(lenient)
+    this.wakeComponents()
   }
 
   // Changes of view (view-changes.ts).
@@ -232,6 +260,11 @@ export class Coordinator {
   isEligible(slot: number): boolean {
     return this.views.eligible.includes(slot)
   }
+  /** A component has got bytes of a set (low bits) that were fetched again; before it is told so. */
+  fetchEnded(set: number): void {
+    this.merging.fetchEnded(set, this.forming)
+  }
+
   /** A secondary component has been started again: it gets what it had not journaled. */
   secondaryReplaced(): void {
     this.views.begin()
@@ -273,7 +306,8 @@ export class Coordinator {
   private canStillBeSecured(loss: LossError): boolean {
     const progress = this.sets.find(({ set }) => set === loss.sets[0])
     if (progress === undefined) return false
-    if (progress.state === 'transferring') this.commit(progress)
+    if (progress.state === 'transferring') this.noteJournaled(progress)
+    if (progress.state === 'journaled') this.commit(progress)
     if (progress.state !== 'committing') return false
     if (this.secureCommitted(progress)) return this.isAllConserved()
     return true
@@ -299,7 +333,7 @@ export class Coordinator {
   private closeIfDue(nowMs: number): boolean {
     const newest = this.sets[this.sets.length - 1]
     if (newest !== undefined && (newest.state === 'closing' || newest.state === 'sealed')) return false
-    if (!this.windowAllows()) return false
+    if (!this.windowAllows() || !this.leavesRoom()) return false
     const reason = this.reasonToClose(nowMs)
     if (reason === undefined) return false
     this.close(nowMs, reason)
@@ -333,6 +367,18 @@ export class Coordinator {
     return this.sets.length < SET_WINDOW - 1
   }
 
+  /**
+   * While bytes are fetched again nothing is secured, and the sets that will be secured as one have to be closed: there must
+   * be places for them in the window.
+   */
+  private leavesRoom(): boolean {
+    if (this.forming - this.secured <= MOST_WHILE_FETCHING) return true
+    const waiting = this.sets.filter(({ set }) => set > this.secured)
+    const bounds = waiting.map(({ set }) => this.merging.boundOf(set))
+    const isFetching = this.lacksBytes(this.forming) || waiting.some(({ set }, n) => bounds[n] !== set)
+    return !isFetching || bounds.some((bound) => bound !== undefined && bound >= this.forming)
+  }
+
   private close(nowMs: number, reason: CloseReason): void {
     const { board } = this.setting
     const set = this.forming
@@ -347,6 +393,7 @@ export class Coordinator {
       consistencyTime: this.lastConsistencyTime,
       endedAtMs: nowMs,
       state: 'closing',
+      together: set,
       updates: 0,
       bytes: 0,
       writtenBytes: 0
@@ -386,6 +433,9 @@ export class Coordinator {
           progressed = this.release(progress) || progressed
           break
         case 'transferring':
+          progressed = this.noteJournaled(progress) || progressed
+          break
+        case 'journaled':
           progressed = this.commit(progress) || progressed
           break
         case 'committing':
@@ -451,27 +501,69 @@ export class Coordinator {
 
   /** One set after the other: the next one is released when the one before is journaled everywhere. */
   private release(progress: SetProgress): boolean {
+    let isAlone = true
     for (const earlier of this.sets) {
       if (earlier === progress) break
       if (earlier.state === 'formed' || earlier.state === 'transferring' || earlier.state === 'committing') return false
+      if (earlier.state === 'journaled') isAlone = false
     }
-    if (this.setting.secondaries === 0 || progress.updates === 0) {
+    const { board, secondaries } = this.setting
+    if (secondaries === 0 || (progress.updates === 0 && isAlone)) {
       this.secure(progress)
       return true
     }
-    const { board } = this.setting
-    board.storeSetFacts(progress.set | 0, progress.consistencyTime, progress.updates, progress.bytes)
+    if (progress.updates === 0) return this.journaled(progress)
+    if (this.lacksBytes(progress.set)) return false
     progress.state = 'transferring'
     board.storeTransfer(progress.set | 0)
     this.wakeComponents()
     return true
   }
 
-  private commit(progress: SetProgress): boolean {
+  /** Bytes of this set, or of one before, are still fetched again. */
+  private lacksBytes(set: number): boolean {
+    return this.members.some((slot) => {
+      const oldest = this.setting.board.loadMissing(slot)
+      return oldest !== undefined && !isAfter(oldest, set | 0)
+    })
+  }
+
+  private noteJournaled(progress: SetProgress): boolean {
     const { board, secondaries } = this.setting
     for (let n = 0; n < secondaries; n++) {
       if (isAfter(progress.set | 0, board.loadJournaled(n))) return false
     }
+    return this.journaled(progress)
+  }
+
+  /** It is committed at once, and the next one waits for that; unless others have to be journaled first. */
+  private journaled(progress: SetProgress): boolean {
+    progress.state = 'journaled'
+    this.commit(progress)
+    return true
+  }
+
+  /** With it, all journaled ones before are committed; all that belong together must be among them. */
+  private commit(progress: SetProgress): boolean {
+    if (this.sets.some(({ state }) => state === 'committing')) return false
+    const group = this.sets.filter(({ set, state }) => state === 'journaled' && set <= progress.set)
+    for (const { set } of group) {
+      const bound = this.merging.boundOf(set)
+      if (bound === undefined || bound > progress.set) {
+        // Nothing is secured before those sets are: they need not wait for the end of their period.
+        if (bound !== undefined && bound >= this.forming) this.closeSet(undefined)
+        return false
+      }
+    }
+    const sum = (of: (one: SetProgress) => number): number => group.reduce((total, one) => total + of(one), 0)
+    const { board } = this.setting
+    board.storeSetFacts(
+      progress.set | 0,
+      progress.consistencyTime,
+      sum(({ updates }) => updates),
+      sum(({ bytes }) => bytes)
+    )
+    for (const one of group) one.together = progress.set
     progress.state = 'committing'
     board.storeCommit(progress.set | 0)
     this.wakeSecondaries()
@@ -484,10 +576,15 @@ export class Coordinator {
     return true
   }
 
+  /** And all that are committed with it. */
   private secure(progress: SetProgress): void {
-    progress.state = 'secured'
-    this.secured = progress.set
-    this.setting.onSet(progress)
+    for (const one of this.sets) {
+      if (one !== progress && (one.together !== progress.set || one.state !== 'journaled')) continue
+      one.state = 'secured'
+      this.secured = one.set
+      this.merging.secured(one.set)
+      this.setting.onSet(one)
+    }
     this.setting.board.storeSecured(progress.set | 0)
     this.wakeComponents()
   }
@@ -496,25 +593,29 @@ export class Coordinator {
   private apply(): boolean {
     const oldest = this.sets[0]
     if (oldest === undefined) return false
+    const group = this.sets.filter(({ together }) => together === oldest.together)
+    const last = group[group.length - 1] as SetProgress
+    const { board, secondaries } = this.setting
     if (oldest.state === 'applying') {
-      const { board, secondaries } = this.setting
-      if (isAfter(oldest.set | 0, board.loadMarked())) return false
-      for (let n = 0; n < secondaries; n++) oldest.writtenBytes += board.loadWritten(n)
-      return this.finishApply(oldest)
+      if (isAfter(last.set | 0, board.loadMarked())) return false
+      for (let n = 0; n < secondaries; n++) last.writtenBytes += board.loadWritten(n)
+      return this.finishApply(group)
     }
     if (oldest.state !== 'secured' || this.applyHeld) return false
-    if (this.setting.secondaries === 0 || oldest.updates === 0) return this.finishApply(oldest)
-    oldest.state = 'applying'
-    this.setting.board.storeApply(oldest.set | 0)
+    if (secondaries === 0 || group.every(({ updates }) => updates === 0)) return this.finishApply(group)
+    for (const one of group) one.state = 'applying'
+    board.storeApply(last.set | 0)
     this.wakeSecondaries()
     return true
   }
 
-  private finishApply(progress: SetProgress): boolean {
-    progress.state = 'applied'
-    this.applied = progress.set
-    this.sets.shift()
-    this.setting.onSet(progress)
+  private finishApply(group: readonly SetProgress[]): boolean {
+    for (const one of group) {
+      one.state = 'applied'
+      this.applied = one.set
+      this.sets.shift()
+      this.setting.onSet(one)
+    }
     return true
   }
 

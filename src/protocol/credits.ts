@@ -61,7 +61,7 @@ export class Credits implements Granter, LaneNotices {
     this.secured = (setting.firstSet - 1) | 0
     const { layout } = this.arena
     this.own = new Lane(LANE_REQUEST, layout.chunkShift, this)
-    this.onward = Array.from({ length: layout.chunks }, () => NONE)
+    this.onward = Array.from({ length: layout.chunks + layout.spareChunks }, () => NONE)
     for (const taker of members) {
       if (taker !== slot && mirrors > 1) this.onwardSlots[taker] = onwardOf(eligible, slot, taker, mirrors)
     }

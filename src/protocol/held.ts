@@ -1,6 +1,7 @@
 import type { SetTables } from '../memory/set-tables.ts'
 import { nameHash, type SetTable } from '../memory/set-tables.ts'
 import { SET_WINDOW, SET_WINDOW_MASK } from '../memory/source-memory.ts'
+import { MissingBytes } from './missing-bytes.ts'
 
 /**
  * What a component holds of each unsecured set: the updates for which it is responsible, in the order in which it gave their
@@ -49,6 +50,9 @@ export class AddressList {
 }
 
 export class HeldUpdates {
+  readonly missing = new MissingBytes()
+  /** Where the bytes are of updates that came without: by the address that was noted. */
+  private readonly fetched = new Map<number, number>()
   private readonly tables: SetTables
   private readonly lists: readonly AddressList[]
   private readonly updates = new Float64Array(SET_WINDOW)
@@ -108,6 +112,16 @@ export class HeldUpdates {
     return list
   }
 
+  /** The bytes of the update that was noted at this address are at another one now. */
+  replace(address: number, withBytes: number): void {
+    this.fetched.set(address, withBytes)
+  }
+
+  /** Where the whole update is that was noted at this address. */
+  whole(address: number): number {
+    return this.fetched.size === 0 ? address : (this.fetched.get(address) ?? address)
+  }
+
   /** Of unsecured sets, updates are noted in any order now and then in turn. Order is made when a set is sent, not before. */
   gather(): void {
     for (const list of this.lists) list.isGathered = true
@@ -121,6 +135,7 @@ export class HeldUpdates {
     this.updates[at] = 0
     this.bytes[at] = 0
     const list = this.lists[at] as AddressList
+    for (let n = 0; this.fetched.size > 0 && n < list.length; n++) this.fetched.delete(list.at(n))
     list.clear()
     list.isGathered = false
     this.tables.at(set).restart((set + SET_WINDOW) | 0)

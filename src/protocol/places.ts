@@ -40,6 +40,11 @@ export class Places {
   /** Lanes below what they should have, in the order in which they fell below. */
   private readonly queue: number[] = []
   private readonly queued: Uint8Array
+  /**
+   * What was posted has to be taken before anything can be secured, and so before any memory is given back: half of the
+   * spare chunks may be used for it (1), as long as bytes are fetched into the rest; then all of them (2).
+   */
+  lent = 0
 
   /** @param senders  by lane: the slot whose component fills it */
   constructor(layout: ArenaLayout, table: ChunkTable, senders: readonly number[], granter: Granter) {
@@ -117,12 +122,17 @@ export class Places {
     return chunk
   }
 
+  /** Nothing more comes into a chunk of grantMoving. */
+  closeMoved(chunk: number, secured: number): void {
+    this.table.storeState(chunk, CHUNK_CLOSED)
+    this.freeIfSecured(chunk, secured)
+  }
+
   /** The view stands: what was moved here counts from now on. */
   keepMoved(secured: number): void {
     for (let chunk = 0; chunk < this.table.chunks; chunk++) {
       if (this.table.stateOf(chunk) !== CHUNK_MOVING) continue
-      this.table.storeState(chunk, CHUNK_CLOSED)
-      this.freeIfSecured(chunk, secured)
+      this.closeMoved(chunk, secured)
     }
   }
 
@@ -164,7 +174,8 @@ export class Places {
       const chunk = this.allocate()
       if (chunk < 0) return NO_MEMORY
       if (!this.granter.grant(lane, chunk)) {
-        this.free.push(chunk)
+        if (chunk < this.layout.chunks) this.free.push(chunk)
+        else this.spare.unshift(chunk)
         return NO_PLACE_ONWARD
       }
       this.table.grant(chunk, lane, this.senders[lane] as number)
@@ -176,7 +187,12 @@ export class Places {
 
   /** A free chunk, or -1. Overridden in the simulator's broken variants only. */
   protected allocate(): number {
-    return this.free.pop() ?? -1
+    return this.free.pop() ?? (this.isSpareLent ? this.spare.shift() : undefined) ?? -1
+  }
+
+  private get isSpareLent(): boolean {
+    if (this.lent === 1) return this.spare.length > this.layout.spareChunks / 2
+    return this.lent > 1
   }
 
   private freeIfSecured(chunk: number, secured: number): void {

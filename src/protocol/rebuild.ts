@@ -2,6 +2,7 @@ import type { Arena } from '../memory/arena.ts'
 import { CHUNK_CLOSED, CHUNK_FREE, CHUNK_MOVING, type ChunkTable } from '../memory/chunk-table.ts'
 import {
   FLAG_DROPPED,
+  FLAG_METADATA,
   RECORD_BYTES,
   RECORD_FLAGS,
   RECORD_LENGTH,
@@ -87,4 +88,5 @@ export function noteIfResponsible(setting: Setting, held: HeldUpdates, arena: Ar
   const ordinal = (floats[f + RECORD_POSITION] as number) | 0
   const sequence = floats[f + RECORD_SEQUENCE] as number
   held.note(set, volume, sequence, dataBytes, ints[i + RECORD_SOURCE] as number, ordinal, address)
+  if (((ints[i + RECORD_FLAGS] as number) & FLAG_METADATA) !== 0) held.missing.add(set, address)
 }

@@ -12,7 +12,10 @@ import {
   REJECTED
 } from '../memory/link.ts'
 import {
+  FLAG_METADATA,
   FLAG_MIRROR,
+  HEADER_BYTES,
+  hasData,
   RECORD_BYTES,
   RECORD_FLAGS,
   RECORD_LENGTH,
@@ -28,6 +31,7 @@ import type { HeldUpdates } from './held.ts'
 import type { OutLink } from './out-link.ts'
 import type { Places } from './places.ts'
 import { noteIfResponsible } from './rebuild.ts'
+import type { Refetch } from './refetch.ts'
 import type { Sequencer } from './sequencer.ts'
 import { arenaOf, assert, type Setting } from './setting.ts'
 
@@ -65,6 +69,7 @@ export class Receiver {
   private readonly held: HeldUpdates
   private readonly sequencer: Sequencer
   private readonly credits: Credits
+  private readonly refetch: Refetch
   private readonly arena: Arena
 
   constructor(
@@ -73,8 +78,10 @@ export class Receiver {
     places: Places,
     held: HeldUpdates,
     sequencer: Sequencer,
-    credits: Credits
+    credits: Credits,
+    refetch: Refetch
   ) {
+    this.refetch = refetch
     this.setting = setting
     this.outs = outs
     this.places = places
@@ -158,9 +165,11 @@ export class Receiver {
     link.pending.push(ordinal)
     for (const { out, chunkAddress } of onward) {
       const outAt = chunkAddress + (address & (this.arena.layout.chunkBytes - 1))
-      copyOnce(this.arena, address, bytes, out.arena, outAt)
+      const isBare = this.setting.metadataOnly === true && hasData(this.arena, address)
+      // At equal offsets, also where the bytes of data are left out.
+      copyOnce(this.arena, address, isBare ? HEADER_BYTES : bytes, out.arena, outAt)
       const flags = out.arena.ints[(outAt >>> 2) + RECORD_FLAGS] as number
-      out.arena.ints[(outAt >>> 2) + RECORD_FLAGS] = flags | FLAG_MIRROR
+      out.arena.ints[(outAt >>> 2) + RECORD_FLAGS] = flags | FLAG_MIRROR | (isBare ? FLAG_METADATA : 0)
       out.arena.floats[(outAt >>> 3) + RECORD_SEQUENCE] = sequence
       link.pending.push(out.slot, out.sendCopy(outAt))
     }
@@ -183,6 +192,8 @@ export class Receiver {
     this.places.note(address, bytes, set)
     this.held.hold(set, bytes)
     noteIfResponsible(this.setting, this.held, this.arena, address)
+    // Before it is answered: when all is restored the control thread must know of it.
+    this.refetch.tell()
   }
 
   /** Tells the sender how far everything is noted here, and held by those to whom we passed it on. */

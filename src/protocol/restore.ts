@@ -1,7 +1,11 @@
 import type { Arena } from '../memory/arena.ts'
 import { copyOnce } from '../memory/copy.ts'
 import {
+  FLAG_METADATA,
+  HEADER_BYTES,
+  hasData,
   RECORD_BYTES,
+  RECORD_FLAGS,
   RECORD_HOLDERS,
   RECORD_POSITION,
   RECORD_SET,
@@ -75,7 +79,8 @@ export class Restore {
     while (this.next < this.sends.length && sent < BATCH) {
       const address = this.sends[this.next] as number
       const out = this.outs[this.sends[this.next + 1] as number] as OutLink
-      const bytes = this.arena.ints[(address >>> 2) + RECORD_BYTES] as number
+      const isBare = this.isBare(address, out.slot)
+      const bytes = isBare ? HEADER_BYTES : (this.arena.ints[(address >>> 2) + RECORD_BYTES] as number)
       if (!out.hasRoom(ENTRY_RESERVE)) break
       if (!out.moving.hasRoom(bytes)) {
         out.moving.want(1)
@@ -83,6 +88,11 @@ export class Restore {
       }
       const at = out.moving.reserve(bytes)
       copyOnce(this.arena, address, bytes, out.arena, at)
+      if (isBare) {
+        const flags = out.arena.ints[(at >>> 2) + RECORD_FLAGS] as number
+        out.arena.ints[(at >>> 2) + RECORD_FLAGS] = flags | FLAG_METADATA
+        out.arena.ints[(at >>> 2) + RECORD_BYTES] = HEADER_BYTES
+      }
       const holders = (at >>> 2) + RECORD_HOLDERS
       out.arena.ints[holders] = this.sentHolders[this.next] as number
       out.arena.ints[holders + 1] = this.sentHolders[this.next + 1] as number
@@ -107,15 +117,27 @@ export class Restore {
     changes.length = 0
   }
 
+  /** Whether the copy for this slot goes without bytes of data: only metadata is mirrored, or there is no more of it here. */
+  private isBare(address: number, slot: number): boolean {
+    const { ints } = this.arena
+    if (((ints[(address >>> 2) + RECORD_FLAGS] as number) & FLAG_METADATA) !== 0) return true
+    return this.setting.metadataOnly === true && hasData(this.arena, address) && this.responsibleFor(address) !== slot
+  }
+
+  private responsibleFor(address: number): number {
+    const { ints } = this.arena
+    const set = ints[(address >>> 2) + RECORD_SET] as number
+    const table = this.setting.board.responsibility[set & SET_WINDOW_MASK] as Uint8Array
+    return table[ints[(address >>> 2) + RECORD_VOLUME] as number] as number
+  }
+
   /** Overridden in the simulator's broken variants only. */
   protected decide(rule: HolderRule, address: number): void {
     const { ints, floats } = this.arena
     const i = address >>> 2
     const low = ints[i + RECORD_HOLDERS] as number
     const high = ints[i + RECORD_HOLDERS + 1] as number
-    const set = ints[i + RECORD_SET] as number
-    const table = this.setting.board.responsibility[set & SET_WINDOW_MASK] as Uint8Array
-    const responsible = table[ints[i + RECORD_VOLUME] as number] as number
+    const responsible = this.responsibleFor(address)
     const position = floats[(address >>> 3) + RECORD_POSITION] as number
     const spread = ((position | 0) + (ints[i + RECORD_SOURCE] as number)) >>> 0
     rule.decide(low, high, responsible, spread)

@@ -3,6 +3,7 @@ import type { Board } from '../memory/board.ts'
 import type { ChunkTable } from '../memory/chunk-table.ts'
 import type { Link } from '../memory/link.ts'
 import type { SetTables } from '../memory/set-tables.ts'
+import type { FetchRequest } from './refetch.ts'
 
 /** What orders the updates of a volume within a set (R6; [0042], [0047]). */
 export type Ordering = 'volume-sequence' | 'group-sequence' | 'timestamp'
@@ -15,6 +16,8 @@ export interface Surroundings {
   clock(): number
   /** Something that the control thread waits for has changed. */
   ring(): void
+  /** Asks for bytes of a primary volume again; the answer comes by `ViewMember.fetched`. Where only metadata is mirrored. */
+  fetch?(request: FetchRequest): void
 }
 
 /** Everything one backup component works with, whatever the view: its place in the group and the memory that it shares. */
@@ -22,6 +25,8 @@ export interface Place {
   readonly slot: number
   readonly mirrors: number
   readonly mirrorTarget: MirrorTarget
+  /** Copies beside the responsible component's have no bytes. */
+  readonly metadataOnly?: boolean
   readonly ordering: Ordering
   readonly volumes: number
   readonly board: Board

@@ -1,8 +1,11 @@
 import type { Arena } from '../memory/arena.ts'
-import { copyOnce, copyTwice } from '../memory/copy.ts'
+import { copyOnce, copyTwice, type Words } from '../memory/copy.ts'
 import {
+  FLAG_METADATA,
   FLAG_MIRROR,
   FLAG_MORE,
+  HEADER_BYTES,
+  hasData,
   RECORD_BYTES,
   RECORD_FLAGS,
   RECORD_HOLDERS,
@@ -159,21 +162,35 @@ export class Taker {
 
   /** Block 304: are we responsible for the volume? There is room for all copies. */
   private takeOne(intake: SourceIntake, ordinal: number, at: number, bytes: number, responsible: number): void {
-    const ownAt = this.own.reserve(bytes)
-    if (responsible === this.setting.slot) this.takeAsResponsible(intake, ordinal, at, bytes, ownAt)
-    else this.takeForOther(intake, ordinal, at, bytes, ownAt, responsible)
+    const isOwn = responsible === this.setting.slot
+    const isBare = this.setting.metadataOnly === true && hasData(intake.memory, at)
+    const ownBytes = isBare && !isOwn ? HEADER_BYTES : bytes
+    const ownAt = this.own.reserve(ownBytes)
+    if (isOwn) this.takeAsResponsible(intake, ordinal, at, bytes, ownAt, isBare)
+    else this.takeForOther(intake, ordinal, at, bytes, ownAt, responsible, isBare)
     intake.ownCopies[ordinal & intake.memory.mask] = ownAt
-    this.places.note(ownAt, bytes, this.set)
-    this.batchBytes += bytes
+    this.places.note(ownAt, ownBytes, this.set)
+    this.batchBytes += ownBytes
   }
 
   /** Blocks 306-310: accept, give the sequence identifier, mirror, keep track of to whom. */
-  private takeAsResponsible(intake: SourceIntake, ordinal: number, at: number, bytes: number, ownAt: number): void {
+  private takeAsResponsible(
+    intake: SourceIntake,
+    ordinal: number,
+    at: number,
+    bytes: number,
+    ownAt: number,
+    isBare: boolean
+  ): void {
     const { ints, floats } = this.arena
     const slots = this.mirrorSlots
     const first = this.outs[slots[0] as number] as OutLink
-    const firstAt = (first.lanes[this.mirrorLane] as Lane).reserve(bytes)
-    copyTwice(intake.memory, at, bytes, this.arena, ownAt, first.arena, firstAt)
+    const mirrorBytes = isBare ? HEADER_BYTES : bytes
+    const firstAt = (first.lanes[this.mirrorLane] as Lane).reserve(mirrorBytes)
+    if (isBare) {
+      copyOnce(intake.memory, at, bytes, this.arena, ownAt)
+      copyHeader(intake.memory, at, first.arena, firstAt)
+    } else copyTwice(intake.memory, at, bytes, this.arena, ownAt, first.arena, firstAt)
     const i = ownAt >>> 2
     const volume = ints[i + RECORD_VOLUME] as number
     const sequence = this.sequencer.give(this.held.table(this.set), volume)
@@ -185,12 +202,14 @@ export class Taker {
     floats[(ownAt >>> 3) + RECORD_SEQUENCE] = sequence
     const dataBytes = ints[i + RECORD_LENGTH] as number
     this.held.note(this.set, volume, sequence, dataBytes, intake.id, ordinal, ownAt)
-    this.sendMirror(intake, ordinal, 0, first, firstAt, flags, sequence)
+    const mirrorFlags = isBare ? flags | FLAG_METADATA | FLAG_MIRROR : flags | FLAG_MIRROR
+    this.sendMirror(intake, ordinal, 0, first, firstAt, mirrorFlags, sequence)
     for (let n = 1; n < slots.length; n++) {
       const out = this.outs[slots[n] as number] as OutLink
-      const outAt = (out.lanes[this.mirrorLane] as Lane).reserve(bytes)
-      copyOnce(this.arena, ownAt, bytes, out.arena, outAt)
-      this.sendMirror(intake, ordinal, n, out, outAt, flags, sequence)
+      const outAt = (out.lanes[this.mirrorLane] as Lane).reserve(mirrorBytes)
+      if (isBare) copyHeader(this.arena, ownAt, out.arena, outAt)
+      else copyOnce(this.arena, ownAt, bytes, out.arena, outAt)
+      this.sendMirror(intake, ordinal, n, out, outAt, mirrorFlags, sequence)
     }
     intake.awaitNobody(ordinal, slots.length)
   }
@@ -206,7 +225,7 @@ export class Taker {
   ): void {
     const { ints, floats } = out.arena
     const i = outAt >>> 2
-    ints[i + RECORD_FLAGS] = flags | FLAG_MIRROR
+    ints[i + RECORD_FLAGS] = flags
     ints[i + RECORD_HOLDERS] = this.mirrorBits.low
     ints[i + RECORD_HOLDERS + 1] = this.mirrorBits.high
     ints[i + RECORD_SOURCE] = intake.id
@@ -222,11 +241,16 @@ export class Taker {
     at: number,
     bytes: number,
     ownAt: number,
-    responsible: number
+    responsible: number,
+    isBare: boolean
   ): void {
     const out = this.outs[responsible] as OutLink
     const outAt = (out.lanes[LANE_REQUEST] as Lane).reserve(bytes)
-    copyTwice(intake.memory, at, bytes, this.arena, ownAt, out.arena, outAt)
+    if (isBare) {
+      copyOnce(intake.memory, at, bytes, out.arena, outAt)
+      copyHeader(intake.memory, at, this.arena, ownAt)
+      this.arena.ints[(ownAt >>> 2) + RECORD_FLAGS] = flagsAt(this.arena, ownAt) | FLAG_METADATA
+    } else copyTwice(intake.memory, at, bytes, this.arena, ownAt, out.arena, outAt)
     const stamp = this.sequencer.stamp()
     const holders = this.requestBits[responsible] as SlotBits
     this.tagCopy(this.arena, ownAt, intake.id, holders, stamp)
@@ -305,4 +329,14 @@ export class Taker {
     this.mirrorSlots = this.mirrorChoices[this.turn] as readonly number[]
     this.mirrorBits = this.choiceBits[this.turn] as SlotBits
   }
+}
+
+/** A copy without the bytes of data. */
+function copyHeader(from: Words, at: number, to: Words, toAt: number): void {
+  copyOnce(from, at, HEADER_BYTES, to, toAt)
+  to.ints[(toAt >>> 2) + RECORD_BYTES] = HEADER_BYTES
+}
+
+function flagsAt(words: Words, address: number): number {
+  return words.ints[(address >>> 2) + RECORD_FLAGS] as number
 }

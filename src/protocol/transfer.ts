@@ -41,13 +41,16 @@ export class Transfer {
     if (this.setting.secondaries.length === 0) return 0
     if (!this.sending) {
       const released = this.setting.board.loadTransfer()
-      // The control thread stores `secured` before it releases a later set: what was secured empty is passed over.
+      // The control thread stores `secured` before it releases a later set.
       this.discard(this.setting.board.loadSecured())
       if (!isAfter(released, this.set)) return 0
-      this.set = (this.set + 1) | 0
+      // One is released when the one before is journaled everywhere; those between hold nothing.
+      this.set = released
       this.sending = true
       this.next = -1
     }
+    // A view may have changed meanwhile, and taken bytes of it along.
+    if (this.held.missing.lacks(this.set)) return 0
     const list = this.held.listOf(this.set, this.sequenceAt)
     const sent = this.sendPart(list)
     if (sent > 0) this.publish()
@@ -77,7 +80,7 @@ export class Transfer {
     }
     const { secondaryOf } = this.setting
     while (this.next < list.length && sent < BATCH) {
-      const address = list.at(this.indexOf(this.next, list.length))
+      const address = this.held.whole(list.at(this.indexOf(this.next, list.length)))
       const i = address >>> 2
       assert(this.arena.ints[i + RECORD_SET] === this.set, `an update of set ${this.set} is not where it was noted`)
       const volume = this.arena.ints[i + RECORD_VOLUME] as number

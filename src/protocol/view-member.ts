@@ -71,6 +71,11 @@ export class ViewMember {
     this.component?.attach(new SourceIntake(id, memory, this.place.mirrors, memory.loadReleased()))
   }
 
+  /** Bytes that its component has asked for are there. */
+  fetched(view: number, id: number, bytes: Uint8Array): void {
+    this.component?.refetch.found(view, id, bytes)
+  }
+
   /** Lets go of a source of which nothing is under way. */
   detach(intake: SourceIntake): void {
     this.component?.detach(intake)

@@ -35,6 +35,7 @@ class ComponentAgent implements Agent {
       mirrors: protocol.mirrors,
       mirrorTarget: protocol.mirrorTarget,
       ordering: protocol.ordering,
+      metadataOnly: protocol.metadataOnly,
       volumes: memory.shape.volumes,
       board,
       arenas: this.arenas,
@@ -46,7 +47,8 @@ class ComponentAgent implements Agent {
       secondaryOf: task.secondaryOf,
       surroundings: {
         clock: clockMicroseconds,
-        ring: () => this.ring()
+        ring: () => this.ring(),
+        fetch: (request) => this.tell({ type: 'fetch', request })
       }
     }
     this.member = new ViewMember(place, {}, task.firstSet, () => this.takeMail())
@@ -96,6 +98,9 @@ class ComponentAgent implements Agent {
         break
       case 'arena':
         this.arenas[mail.slot] ??= new Arena(mail.buffer, this.task.memory.arenaLayout)
+        break
+      case 'fetched':
+        this.member.fetched(mail.view, mail.id, mail.bytes)
         break
       case 'leave':
         this.hasToGo = true

@@ -11,6 +11,7 @@ import { CloseRequests } from './close-requests.ts'
 import { type ComponentEnd, ThreadedComponents } from './component-host.ts'
 import { ControlSources } from './control-sources.ts'
 import { FailoverTimes } from './failover-times.ts'
+import { Fetches } from './fetches.ts'
 import { openTables } from './group-memory.ts'
 import { MemberRequests } from './member-requests.ts'
 import type { ControlNotice, ControlOptions, HostRequest, SetPositions, SetRecord, ThreadNotice } from './messages.ts'
@@ -30,6 +31,7 @@ export class Control {
   private readonly secondaries: SecondaryHost
   private readonly sources: ControlSources
   private readonly times = new FailoverTimes()
+  private readonly fetches: Fetches
   private readonly closes: CloseRequests
   private readonly requests: MemberRequests
   private readonly holdRequests: number[] = []
@@ -101,6 +103,18 @@ export class Control {
       mirrors: protocol.mirrors,
       takeover: options.takeover
     })
+    this.fetches = new Fetches({
+      module: options.refetchModule,
+      volumeNames: options.volumeNames,
+      tell,
+      onFetched: (request, bytes) => {
+        // First: what the board says of missing bytes is looked at together with it.
+        this.coordinator.fetchEnded(request.set)
+        this.components.mail(request.slot, { type: 'fetched', view: request.view, id: request.id, bytes })
+        this.step()
+      },
+      onHopeless: (error) => this.suspend('refetch', error)
+    })
     this.requests = new MemberRequests(this.board, this.coordinator, this.membership, tell)
     this.secondaries = new SecondaryHost({
       memory,
@@ -157,6 +171,9 @@ export class Control {
       case 'fail-secondary':
         if (this.secondaries.fail(request.index)) this.requests.awaitView(request.request)
         else this.requests.refuse(request.request, this.requests.unknown(request.index))
+        break
+      case 'fetched':
+        this.fetches.answer(request.id, request.bytes, request.message)
         break
       case 'close':
         // Asked a second time, it waits no longer for what was taken to be applied.
@@ -262,6 +279,10 @@ export class Control {
   }
 
   private onNotice(notice: ThreadNotice): void {
+    if (notice.type === 'fetch') {
+      void this.fetches.fetch(notice.request)
+      return
+    }
     if (notice.type === 'source-finished') {
       this.sources.finished(notice.id)
       this.onProgress?.()
@@ -372,7 +393,7 @@ export class Control {
     clearTimeout(this.timer)
     this.board.storeShutdown(1)
     this.coordinator.wakeAll()
-    await Promise.all([this.components.close(), this.secondaries.close()])
+    await Promise.all([this.components.close(), this.secondaries.close(), this.fetches.close()])
     this.sources.abandon()
     this.directory?.close()
   }

@@ -15,6 +15,7 @@ export interface GroupShape {
   readonly volumes: number
   readonly secondaries: number
   readonly componentMemoryBytes: number
+  readonly metadataOnly: boolean
 }
 
 /** All memory that the threads of a group share: plain values, so it can be posted. */
@@ -36,6 +37,8 @@ export interface GroupMemory {
   readonly tables: readonly SharedArrayBuffer[]
 }
 
+/** Where only metadata is mirrored, all that sources have posted must find room while bytes are fetched (merging.ts). */
+const FETCH_BYTES = 256 * 2 ** 20
 const LARGEST_LINK = 8192
 const SMALLEST_LINK = 1024
 
@@ -45,7 +48,8 @@ function linkCapacityOf(components: number): number {
 }
 
 export function arenaLayoutOfShape(shape: GroupShape): ArenaLayout {
-  return arenaLayout(shape.componentMemoryBytes, laneWeight(shape.slots, shape.mirrors))
+  const { componentMemoryBytes, slots, mirrors, metadataOnly } = shape
+  return arenaLayout(componentMemoryBytes, laneWeight(slots, mirrors), metadataOnly ? FETCH_BYTES : 0)
 }
 
 /** A group may grow to so many, if transactions of this size still fit then; if not, to twice what it begins with. */

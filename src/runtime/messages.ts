@@ -1,6 +1,7 @@
 import type { MessagePort } from 'node:worker_threads'
 import type { TidemarkErrorRecord } from '../errors.ts'
 import type { SourceLayout } from '../memory/source-memory.ts'
+import type { FetchRequest } from '../protocol/refetch.ts'
 import type { ResponsibilityPolicy } from '../protocol/responsibility.ts'
 import type { MirrorTarget, Ordering } from '../protocol/setting.ts'
 import type { DirectoryOptions } from '../secondary/directory.ts'
@@ -13,6 +14,7 @@ export interface ProtocolOptions {
   readonly mirrors: number
   readonly mirrorTarget: MirrorTarget
   readonly ordering: Ordering
+  readonly metadataOnly: boolean
 }
 
 export interface ControlOptions {
@@ -25,6 +27,8 @@ export interface ControlOptions {
   readonly hangTimeoutMs: number
   /** For messages. */
   readonly volumeNames: readonly string[]
+  /** Href of the module that reads bytes of primary volumes again; undefined: the host is asked. */
+  readonly refetchModule: string | undefined
   /** Undefined: sets are formed and dropped. */
   readonly directory: DirectoryOptions | undefined
 }
@@ -47,6 +51,13 @@ export type HostRequest =
   | { readonly type: 'remove'; readonly request: number; readonly id: number }
   | { readonly type: 'fail'; readonly request: number; readonly id: number; readonly how: FailureKind }
   | { readonly type: 'fail-secondary'; readonly request: number; readonly index: number }
+  /** What the host's function has read again, or why it could not. */
+  | {
+      readonly type: 'fetched'
+      readonly id: number
+      readonly bytes: Uint8Array | undefined
+      readonly message: string | undefined
+    }
   | { readonly type: 'close'; readonly drain: boolean }
 
 export interface SetRecord {
@@ -96,6 +107,13 @@ export type ControlNotice =
   | { readonly type: 'member'; readonly request: number; readonly id: number }
   | { readonly type: 'refused'; readonly request: number; readonly error: TidemarkErrorRecord }
   | { readonly type: 'arena'; readonly slot: number; readonly buffer: SharedArrayBuffer }
+  | {
+      readonly type: 'fetch'
+      readonly id: number
+      readonly volume: string
+      readonly offset: number
+      readonly length: number
+    }
   | { readonly type: 'spares'; readonly ids: readonly number[] }
   | { readonly type: 'failed'; readonly error: TidemarkErrorRecord }
 
@@ -121,6 +139,8 @@ export type ComponentMail =
   /** The memory of a component that is in a slot for the first time. */
   | { readonly type: 'arena'; readonly slot: number; readonly buffer: SharedArrayBuffer }
   | { readonly type: 'leave' }
+  /** What it has asked to be fetched. */
+  | { readonly type: 'fetched'; readonly view: number; readonly id: number; readonly bytes: Uint8Array }
   /** For tests: the thread ends in that way. */
   | { readonly type: 'fail'; readonly how: FailureKind }
 
@@ -133,10 +153,19 @@ export type FailureKind = 'terminate' | 'exit' | 'throw' | 'hang'
 export type ThreadNotice =
   | { readonly type: 'running'; readonly threadId: number }
   | { readonly type: 'ring' }
+  | { readonly type: 'fetch'; readonly request: FetchRequest }
   | { readonly type: 'source-finished'; readonly id: number }
 
 /** What a component thread's task ends with: the error that ended it, or nothing after an orderly end. */
 export type ThreadOutcome = TidemarkErrorRecord | undefined
+
+/** One range of a primary volume that is read again. */
+export interface FetchTask {
+  readonly module: string
+  readonly volume: string
+  readonly offset: number
+  readonly length: number
+}
 
 export interface SecondaryTask {
   readonly index: number

@@ -8,8 +8,10 @@ import { ioError, readIfThere, replaceFile, syncDirectory, writeFully } from './
  *
  *      0         4         8          16                  24         32        40            48
  *      +---------+---------+----------+-------------------+----------+---------+-------------+-----------+
- *      | magic   | crc32   | set      | consistency time  | updates  | bytes   | components  | (unused)  |
+ *      | magic   | crc32   | set      | consistency time  | updates  | bytes   | components  | first     |
  *      +---------+---------+----------+-------------------+----------+---------+-------------+-----------+
+ *
+ * `first`  the first set that is secured and applied together with it; 0: itself alone
  *
  * From `set` on float64 each; the checksum covers them. Records of applied sets are left out when the log is written anew.
  */
@@ -20,6 +22,8 @@ export interface Commit {
   readonly updates: number
   readonly bytes: number
   readonly components: number
+  /** The first of the sets that are secured and applied as one, up to `set`; absent where it is alone. */
+  readonly first?: number
 }
 
 /** 'TMK1', little-endian. */
@@ -125,8 +129,9 @@ export class CommitLog {
 
 function encode(commit: Commit): Buffer {
   const record = Buffer.alloc(RECORD_BYTES)
-  const { set, time, updates, bytes, components } = commit
-  for (const [n, value] of [set, time, updates, bytes, components].entries()) record.writeDoubleLE(value, 8 + n * 8)
+  const { set, time, updates, bytes, components, first = 0 } = commit
+  for (const [n, value] of [set, time, updates, bytes, components, first].entries())
+    record.writeDoubleLE(value, 8 + n * 8)
   record.writeUInt32LE(MAGIC, 0)
   record.writeUInt32LE(crc32(record.subarray(8)), 4)
   return record
@@ -134,11 +139,13 @@ function encode(commit: Commit): Buffer {
 
 function decode(record: Buffer): Commit | null {
   if (record.readUInt32LE(0) !== MAGIC || record.readUInt32LE(4) !== crc32(record.subarray(8))) return null
+  const first = record.readDoubleLE(48)
   return {
     set: record.readDoubleLE(8),
     time: record.readDoubleLE(16),
     updates: record.readDoubleLE(24),
     bytes: record.readDoubleLE(32),
-    components: record.readDoubleLE(40)
+    components: record.readDoubleLE(40),
+    ...(first !== 0 && { first })
   }
 }

@@ -41,9 +41,11 @@ export class FileSetStore implements SetStore {
   private readonly commits: CommitLog | null
   /** Journaled and not yet applied, in order. */
   private readonly parts: Part[] = []
-  private applying: Part | null = null
+  /** Of the sets that are being applied, in order: mostly of one. */
+  private applying: Part[] = []
   private lastBegun: number
   private lastSynced: number
+  private written = 0
 
   constructor(options: FileSetStoreOptions) {
     const layout = layoutOf(options.directory)
@@ -67,7 +69,7 @@ export class FileSetStore implements SetStore {
   }
 
   get writtenBytes(): number {
-    return this.applier.writtenBytes
+    return this.written
   }
 
   /**
@@ -113,8 +115,10 @@ export class FileSetStore implements SetStore {
     const commits = this.common()
     const { securedSet } = this.state.current
     if (set <= securedSet) throw this.outOfOrder('committed', set, securedSet)
+    // What was journaled before and has no record of its own is secured with it.
+    const first = this.parts.find((part) => part.set > securedSet && part.set < set)?.set
     // In this order: what the state calls secured has its record.
-    commits.append({ set, time: consistencyTime, updates, bytes, components })
+    commits.append({ set, time: consistencyTime, updates, bytes, components, ...(first !== undefined && { first }) })
     this.state.secure(set, consistencyTime)
   }
 
@@ -126,23 +130,39 @@ export class FileSetStore implements SetStore {
   }
 
   beginApply(set: number): void {
-    // Sets without updates may never have been sent here; one that was is applied by itself, or folding would cross sets.
-    const first = this.parts[0]
-    if (this.applying !== null || (first !== undefined && first.set < set)) {
-      throw this.outOfOrder('applied', set, this.applying?.set ?? first?.set ?? 0)
-    }
+    if (this.applying.length > 0) throw this.outOfOrder('applied', set, this.applying[0]?.set ?? 0)
+    // Sets without updates may never have been sent here.
+    const parts = this.parts.filter((part) => part.set <= set)
+    this.checkTogether(set, parts)
     if (this.options.component !== 0) this.releaseApplied(set)
-    const part = first?.set === set ? this.parts.shift() : undefined
-    this.applying = part ?? null
-    if (part === undefined) this.applier.beginNothing()
-    else this.applier.begin(part.frames, this.journal.fileOf(part), part.path)
+    this.parts.splice(0, parts.length)
+    this.applying.push(...parts)
+    this.applier.beginNothing()
+    this.written = 0
+    this.beginPart()
   }
 
   applySome(): boolean {
     if (!this.applier.applySome()) return false
-    if (this.applying !== null) this.journal.recycle(this.applying)
-    this.applying = null
+    this.written += this.applier.writtenBytes
+    const part = this.applying.shift()
+    if (part !== undefined) this.journal.recycle(part)
+    return !this.beginPart()
+  }
+
+  /** One set after the other: folding never crosses sets. False when there is no more. */
+  private beginPart(): boolean {
+    const part = this.applying[0]
+    if (part === undefined) return false
+    this.applier.begin(part.frames, this.journal.fileOf(part), part.path)
     return true
+  }
+
+  /** One that has a record of its own would be applied by itself. */
+  private checkTogether(set: number, parts: readonly Part[]): void {
+    for (const part of parts) {
+      if (part.set < set && this.commits?.find(part.set) !== undefined) throw this.outOfOrder('applied', set, part.set)
+    }
   }
 
   mark(set: number): void {
@@ -168,8 +188,9 @@ export class FileSetStore implements SetStore {
    */
   private setsExpected(told: StoreProgress): Set<number> {
     const sets = new Set<number>()
-    for (const { set, updates } of readCommits(this.layout.commits).commits) {
-      if (set > told.applied && updates > 0) sets.add(set)
+    for (const { set, updates, first = set } of readCommits(this.layout.commits).commits) {
+      // Of those that are secured as one, the first is one that was sent.
+      if (set > told.applied && updates > 0) sets.add(first)
     }
     if (told.journaled > told.applied) sets.add(told.journaled)
     return sets

@@ -69,7 +69,7 @@ function redo(
 ): void {
   const images = new Images(format.volumes.map((volume) => ({ path: imagePath(layout, volume), size: volume.size })))
   try {
-    const found = findParts(segments, new Set(waiting.map((commit) => commit.set)))
+    const found = findParts(segments, (set) => waiting.some((commit) => isCovered(commit, set)))
     // All of them are looked for before the first is applied: a damaged journal leaves the images as they are.
     const complete = waiting.map((commit) => partsOf(commit, found))
     const applier = new Applier(images, format.volumes.length)
@@ -85,12 +85,16 @@ function redo(
   }
 }
 
-function findParts(segments: readonly SegmentName[], wanted: ReadonlySet<number>): Found {
+function isCovered(commit: Commit, set: number): boolean {
+  return set <= commit.set && set >= (commit.first ?? commit.set)
+}
+
+function findParts(segments: readonly SegmentName[], isWanted: (set: number) => boolean): Found {
   const parts = new Map<number, Map<number, Part>>()
   const ends: SegmentEnd[] = []
   for (const segment of segments) {
     const end = readSegment(segment, (part) => {
-      if (!wanted.has(part.set)) return
+      if (!isWanted(part.set)) return
       const ofSet = parts.get(part.set) ?? new Map<number, Part>()
       ofSet.set(segment.component, part)
       parts.set(part.set, ofSet)
@@ -100,15 +104,25 @@ function findParts(segments: readonly SegmentName[], wanted: ReadonlySet<number>
   return { parts, ends }
 }
 
+/** In the order in which they are applied: set by set, where several were secured as one. */
 function partsOf(commit: Commit, found: Found): Part[] {
-  const ofSet = found.parts.get(commit.set)
   // A set without updates may be secured without having been sent.
   if (commit.updates === 0) return []
-  return Array.from({ length: commit.components }, (_, component) => {
-    const part = ofSet?.get(component)
-    if (part !== undefined) return part
-    throw missingPart(component, commit.set, 'the set was secured', found.ends)
-  })
+  const isAlone = commit.first === undefined
+  const covered = [...found.parts.keys()].filter((set) => isCovered(commit, set)).sort((a, b) => a - b)
+  const sets = isAlone ? [commit.set] : covered
+  const parts = sets.flatMap((set) =>
+    Array.from({ length: commit.components }, (_, component) => {
+      const part = found.parts.get(set)?.get(component)
+      if (part !== undefined) return part
+      throw missingPart(component, set, 'the set was secured', found.ends)
+    })
+  )
+  // Which of them hold nothing, and were not sent, the record does not say: all together they have its updates.
+  if (!isAlone && parts.reduce((sum, part) => sum + part.frames.length, 0) !== commit.updates) {
+    throw missingPart(0, commit.first as number, 'it was secured together with later ones', found.ends)
+  }
+  return parts
 }
 
 function apply(applier: Applier, part: Part): void {

@@ -1,7 +1,8 @@
 import type { Arena } from '../memory/arena.ts'
-import { RECORD_POSITION, RECORD_SET, RECORD_SOURCE } from '../memory/record.ts'
+import { FLAG_METADATA, RECORD_FLAGS, RECORD_POSITION, RECORD_SET, RECORD_SOURCE } from '../memory/record.ts'
 import { expandSet } from '../protocol/set-identifier.ts'
 import { readUpdate, type StoredUpdate } from './memory-store.ts'
+import type { PrimaryWrite } from './primary.ts'
 import type { Scenario } from './scenario.ts'
 import { Violation } from './violation.ts'
 
@@ -155,7 +156,9 @@ export class Checker {
     const position = arena.floats[(address >>> 3) + RECORD_POSITION] as number
     const update = this.updates[source]?.[position]
     if (update === undefined) throw new Violation('I4', `component ${slot} holds an update that nobody issued`)
-    if (update.copies.has(slot) && !this.dead.has(slot))
+    const before = update.copies.get(slot)
+    // With its bytes, fetched again, it takes the place of the one without.
+    if (before !== undefined && !this.dead.has(slot) && !isBare(arena, before))
       throw new Violation('I4', `component ${slot} holds update ${source}:${position} twice`)
     update.copies.set(slot, address)
   }
@@ -206,8 +209,22 @@ export class Checker {
     this.parts.set(set, (this.parts.get(set) ?? 0) + 1)
   }
 
+  /** What a source has put, from one position up to another. */
+  putSince(source: number, from: number, to: number): readonly PrimaryWrite[] {
+    return (this.updates[source] as Update[]).slice(from, to)
+  }
+
+  /** Sets up to this one, that were not secured before, are secured as one. */
+  committed(last: number): void {
+    const sets = new Set([...this.bySet.keys(), ...this.journaled.keys()])
+    for (const set of [...sets].sort((a, b) => a - b)) {
+      if (set > this.secured && set <= last) this.committedOne(set)
+    }
+    this.secured = last
+  }
+
   /** Set c is declared secured: exactly its acknowledged updates must be there, each once. */
-  committed(set: number): void {
+  private committedOne(set: number): void {
     const parts = this.parts.get(set) ?? 0
     if (parts < this.scenario.secondaries) throw new Violation('I2', `set ${set} was committed with parts missing`)
     if (parts > this.scenario.secondaries) throw new Violation('I4', `a part of set ${set} was journaled twice`)
@@ -222,7 +239,7 @@ export class Checker {
       if (issued === undefined || !issued.acknowledged || issued.set !== set) {
         throw new Violation('I2', `update ${name} is not one of set ${set}`)
       }
-      if (issued.sequence !== update.sequence || !sameBytes(issued, update)) {
+      if (issued.sequence !== update.sequence || !this.isSame(issued, update)) {
         throw new Violation('I2', `update ${name} has other contents at the secondary`)
       }
     }
@@ -230,7 +247,6 @@ export class Checker {
       throw new Violation('I2', `set ${set} has ${expected.length} updates, its journal ${seen.size}`)
     }
     this.journaled.delete(set)
-    this.secured = set
   }
 
   /** Sets that hold nothing, or of a world without secondary, are secured without a journal. */
@@ -242,9 +258,16 @@ export class Checker {
 
   /** The images must be what the model is after all updates of sets up to this one. */
   applied(set: number, images: readonly Uint8Array[] | undefined): void {
+    // One that holds nothing may have been applied together with others.
+    if (images === undefined && set <= this.modelled) return
     if (set <= this.modelled) throw new Violation('I2', `set ${set} was applied after set ${this.modelled}`)
-    this.modelled = set
     this.appliedSets++
+    for (const one of [...this.bySet.keys()].sort((a, b) => a - b)) if (one <= set) this.applyToModel(one)
+    this.modelled = set
+    if (images !== undefined) this.compare(images, `after set ${set}`)
+  }
+
+  private applyToModel(set: number): void {
     const updates = this.bySet.get(set) ?? []
     this.bySet.delete(set)
     for (const update of [...updates].sort((a, b) => a.sequence - b.sequence)) {
@@ -252,7 +275,6 @@ export class Checker {
       if (update.data === undefined) image.fill(0, update.offset, update.offset + update.length)
       else image.set(update.data, update.offset)
     }
-    if (images !== undefined) this.compare(images, `after set ${set}`)
   }
 
   private compare(images: readonly Uint8Array[], when: string): void {
@@ -269,6 +291,13 @@ export class Checker {
     return count
   }
 
+  /** Bytes that were fetched again may be newer: what they come to is seen in the images. */
+  private isSame(update: Update, stored: StoredUpdate): boolean {
+    const { metadataOnly } = this.scenario
+    if (metadataOnly && update.data !== undefined) return sameBytes({ ...update, data: stored.data }, stored)
+    return sameBytes(update, stored)
+  }
+
   private checkHeld(source: number, position: number, update: Update): void {
     if (update.copies.size < this.copies) {
       throw new Violation('I1', `update ${source}:${position} is acknowledged but held by ${update.copies.size}`)
@@ -278,7 +307,7 @@ export class Checker {
       const arena = this.arenas[slot] as Arena
       const copy = readUpdate(arena, address)
       const set = expandSet(arena.ints[(address >>> 2) + RECORD_SET] as number, this.scenario.firstSet)
-      if (copy.source !== source || copy.position !== position || !sameBytes(update, copy)) {
+      if (copy.source !== source || copy.position !== position || !this.isSame(update, copy)) {
         throw new Violation('I1', `the copy of update ${source}:${position} in component ${slot} is not that update`)
       }
       if (copy.sequence <= 0) {
@@ -326,6 +355,10 @@ export class Checker {
       this.volumeSequence[update.volume] = update.sequence
     }
   }
+}
+
+function isBare(arena: Arena, address: number): boolean {
+  return ((arena.ints[(address >>> 2) + RECORD_FLAGS] as number) & FLAG_METADATA) !== 0
 }
 
 function sameBytes(update: Update, stored: StoredUpdate): boolean {

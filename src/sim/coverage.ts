@@ -24,6 +24,9 @@ export interface Coverage {
   joins: number
   leaves: number
   secondaryDeaths: number
+  /** Updates of which the bytes were fetched again from the primary; sets that were applied together with an earlier one. */
+  refetched: number
+  merged: number
   views: number
 }
 
@@ -49,6 +52,8 @@ const NAMES: readonly (keyof Coverage)[] = [
   'joins',
   'leaves',
   'secondaryDeaths',
+  'refetched',
+  'merged',
   'views'
 ]
 

@@ -133,13 +133,15 @@ export class Faults implements ComponentHost {
       throw new Killed(actor)
     }
     if (actor.slot < 0 || actor.isDoomed) return
-    if (kill > 0 && this.random.chance(this.now(kill)) && this.mayDie(actor.slot)) throw new Killed(actor)
+    if (kill > 0 && this.random.chance(this.rateNow(kill, actor.slot)) && this.mayDie(actor.slot))
+      throw new Killed(actor)
     if (hang > 0 && this.random.chance(hang)) this.hang(actor)
   }
 
-  /** Deaths during a change of view are what the rules of that change are for. */
-  private now(kill: number): number {
-    return this.world.coordinator.stands ? kill : Math.ceil(kill / this.rates.killInChange)
+  private rateNow(kill: number, slot: number): number {
+    const { coordinator, board } = this.world
+    const isInNeed = !coordinator.stands || board.loadPressure(slot) === 1
+    return isInNeed ? Math.ceil(kill / this.rates.killInNeed) : kill
   }
 
   /** It stands still in the middle of what it does; perhaps it is taken for failed, and ended there. */

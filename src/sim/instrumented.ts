@@ -16,7 +16,7 @@ export interface Interleaving {
 }
 
 /** Between the two loads on whose order the consistent cut rests, long pauses are frequent. */
-const BETWEEN_CUT_LOADS = 60
+const BETWEEN_CUT_LOADS = 30
 
 export class SimBoard extends Board {
   private readonly interleaving: Interleaving

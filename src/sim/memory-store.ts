@@ -36,6 +36,8 @@ export interface SecondaryImages {
 /** What a component has made durable: it outlives the store that wrote it, as files do. */
 interface Disk {
   journaled: number
+  /** The last set that is wholly in the images. */
+  applied: number
   /** Parts of sets, until a later one is announced: then all components have applied those before it. */
   readonly parts: Map<number, readonly StoredUpdate[]>
   // Of the first component only.
@@ -50,7 +52,14 @@ const disks = new WeakMap<SecondaryImages, Map<number, Disk>>()
 function diskOf(shared: SecondaryImages, component: number): Disk {
   const ofAll = disks.get(shared) ?? new Map<number, Disk>()
   disks.set(shared, ofAll)
-  const disk = ofAll.get(component) ?? { journaled: 0, parts: new Map(), committed: 0, announced: 0, marked: 0 }
+  const disk = ofAll.get(component) ?? {
+    journaled: 0,
+    applied: 0,
+    parts: new Map(),
+    committed: 0,
+    announced: 0,
+    marked: 0
+  }
   ofAll.set(component, disk)
   return disk
 }
@@ -65,6 +74,7 @@ export class MemoryStore implements SetStore {
   private gathered: StoredUpdate[] = []
   private readonly disk: Disk
   private plan: StoredUpdate[] = []
+  private applying = 0
 
   constructor(component: number, shared: SecondaryImages) {
     this.component = component
@@ -122,14 +132,20 @@ export class MemoryStore implements SetStore {
   beginApply(set: number): void {
     this.shared.beginApply(set)
     // The part stays: whoever dies while it is applied leaves it to be applied again.
-    for (const earlier of this.disk.parts.keys()) if (earlier < set) this.disk.parts.delete(earlier)
-    this.plan = this.inOrder(this.disk.parts.get(set) ?? [])
+    this.applying = set
+    const pending = [...this.disk.parts.keys()].filter((other) => other <= set && other > this.disk.applied)
+    for (const earlier of this.disk.parts.keys()) if (earlier <= this.disk.applied) this.disk.parts.delete(earlier)
+    // Sets that were secured as one are applied one after the other.
+    this.plan = pending.sort((a, b) => a - b).flatMap((each) => this.inOrder(this.disk.parts.get(each) ?? []))
     this.writtenBytes = 0
   }
 
   applySome(): boolean {
     const update = this.plan.shift()
-    if (update === undefined) return true
+    if (update === undefined) {
+      this.disk.applied = this.applying
+      return true
+    }
     const image = this.shared.images[update.volume] as Uint8Array
     if (update.data === undefined) image.fill(0, update.offset, update.offset + update.length)
     else image.set(update.data, update.offset)

@@ -15,6 +15,8 @@ export interface Scenario {
   readonly ordering: Ordering
   readonly policy: ResponsibilityPolicy
   readonly takeover: 'spare' | 'survivors'
+  /** Only metadata is mirrored; each source has a range of its own in each volume. */
+  readonly metadataOnly: boolean
   readonly volumes: number
   readonly volumeBytes: number
   readonly sources: number
@@ -42,8 +44,8 @@ export interface FaultRates {
   readonly kill: number
   /** At an access: it stands still for long, and is taken for failed or goes on. */
   readonly hang: number
-  /** While a view changes, deaths are so many times as likely. */
-  readonly killInChange: number
+  /** While a view changes, or a component has no free memory, deaths are so many times as likely. */
+  readonly killInNeed: number
   /** At an access of a secondary component: it dies there. */
   readonly killSecondary: number
   /** At a turn of the control thread: a component is added, or leaves. */
@@ -59,7 +61,7 @@ export interface FaultRates {
 export const NO_FAULTS: FaultRates = {
   kill: 0,
   hang: 0,
-  killInChange: 1,
+  killInNeed: 1,
   killSecondary: 0,
   member: 0,
   spare: 1,
@@ -77,7 +79,7 @@ export function drawScenario(random: Random): Scenario {
   // From the least that every lane needs to plenty.
   const chunks = weight * (random.chance(2) ? random.between(2, 3) : random.between(3, 12))
   const linkCapacity = random.pick([64, 128, 512])
-  return {
+  const drawn: Omit<Scenario, 'metadataOnly'> = {
     members,
     slots,
     mirrors,
@@ -102,6 +104,9 @@ export function drawScenario(random: Random): Scenario {
     eagerness: random.pick([1, 2, 6]),
     faults: drawFaults(random)
   }
+  const { volumes, volumeBytes, sources, secondaries } = drawn
+  const metadataOnly = secondaries > 0 && volumeBytes >= 2 * sources && (volumes + volumeBytes + sources) % 3 === 0
+  return { ...drawn, metadataOnly }
 }
 
 /** A small world without chance: three components in their turns, a spare slot, one mirror, and whatever `changes` says. */
@@ -115,6 +120,7 @@ export function fixedScenario(changes: Partial<Scenario> = {}): Scenario {
     ordering: 'volume-sequence',
     policy: 'round-robin',
     takeover: 'spare',
+    metadataOnly: false,
     volumes: 2,
     volumeBytes: 16,
     sources: 1,
@@ -141,8 +147,8 @@ function drawFaults(random: Random): FaultRates {
   return {
     kill,
     hang: random.pick([0, 6000, 2000]),
-    killInChange: random.pick([1, 4, 12]),
-    killSecondary: random.pick([0, 0, 2000, 500]),
+    killInNeed: random.pick([1, 6, 30]),
+    killSecondary: random.pick([0, 0, 500, 150]),
     member: random.pick([0, 100, 30]),
     spare: random.pick([1, 2, 4]),
     beyondMirrors: random.chance(6),

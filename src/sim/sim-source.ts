@@ -2,6 +2,7 @@ import { FLAG_MORE, FLAG_RECEIPT, FLAG_SAMPLED, recordBytesFor } from '../memory
 import { SOURCE_CLOSING, type SourceMemory } from '../memory/source-memory.ts'
 import { SourceWriter } from '../memory/source-writer.ts'
 import type { Checker } from './checker.ts'
+import type { Primary } from './primary.ts'
 import type { Random } from './random.ts'
 import type { Scenario } from './scenario.ts'
 
@@ -26,6 +27,7 @@ export interface SimSourceSetting {
   readonly random: Random
   readonly scenario: Scenario
   readonly checker: Checker
+  readonly primary: Primary
   /** What it posts, one a turn, instead of what chance says. */
   readonly script: readonly ScriptedWrite[] | undefined
 }
@@ -41,7 +43,9 @@ export class SimSource {
   private readonly scenario: Scenario
   private readonly script: readonly ScriptedWrite[] | undefined
   private readonly checker: Checker
+  private readonly primary: Primary
   private position = 0
+  private published = 0
   private awaiting = false
 
   constructor(setting: SimSourceSetting) {
@@ -52,6 +56,7 @@ export class SimSource {
     this.scenario = setting.scenario
     this.script = setting.script
     this.checker = setting.checker
+    this.primary = setting.primary
   }
 
   get posted(): number {
@@ -100,7 +105,8 @@ export class SimSource {
 
   private publish(): void {
     this.checker.issued(this.id, this.position)
-    this.writer.publish()
+    this.primary.write(this.checker.putSince(this.id, this.published, this.position), () => this.writer.publish())
+    this.published = this.position
   }
 
   private postOne(): boolean {
@@ -132,11 +138,23 @@ export class SimSource {
     return Math.min(this.scenario.transactionBytes, this.memory.bodyBytes / 2)
   }
 
+  /**
+   * Where it writes. What is fetched again shows the last writer of each byte in the primary: sources that wrote the same
+   * bytes without waiting for each other would be in another order there.
+   */
+  private range(): [number, number] {
+    const { metadataOnly, volumeBytes, sources } = this.scenario
+    if (!metadataOnly) return [0, volumeBytes]
+    const share = Math.floor(volumeBytes / sources)
+    return [this.id * share, (this.id + 1) * share]
+  }
+
   private put(flags: number): boolean {
     const { random, scenario } = this
     const volume = random.below(scenario.volumes)
-    const length = random.between(1, Math.min(scenario.largestUpdate, scenario.volumeBytes))
-    const offset = random.below(scenario.volumeBytes - length + 1)
+    const [from, to] = this.range()
+    const length = random.between(1, Math.min(scenario.largestUpdate, to - from))
+    const offset = from + random.below(to - from - length + 1)
     const all = flags | (random.chance(3) ? FLAG_RECEIPT : 0) | (random.chance(5) ? FLAG_SAMPLED : 0)
     const isZero = random.chance(6)
     const data = isZero ? undefined : new Uint8Array(length).map(() => random.bits())

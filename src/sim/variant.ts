@@ -1,4 +1,5 @@
 import type { ComponentParts } from '../protocol/component.ts'
+import type { Merging } from '../protocol/merging.ts'
 import type { SetReceiver } from '../protocol/set-receiver.ts'
 import type { ViewChanges } from '../protocol/view-changes.ts'
 import type { ViewMember } from '../protocol/view-member.ts'
@@ -11,6 +12,7 @@ export interface Variant {
   readonly parts?: Partial<ComponentParts>
   readonly store?: typeof MemoryStore
   readonly views?: typeof ViewChanges
+  readonly merging?: typeof Merging
   readonly member?: typeof ViewMember
   readonly receiver?: typeof SetReceiver
   /** A component that is taken for failed goes on. */

@@ -4,6 +4,7 @@ import { Places } from '../protocol/places.ts'
 import { SetReceiver } from '../protocol/set-receiver.ts'
 import type { SourceIntake } from '../protocol/source-intake.ts'
 import { Taker } from '../protocol/take.ts'
+import { FETCH_VARIANTS } from './fetch-variants.ts'
 import { MemoryStore, type StoredUpdate } from './memory-store.ts'
 import type { Variant } from './variant.ts'
 import { VIEW_VARIANTS } from './view-variants.ts'
@@ -93,5 +94,6 @@ export const VARIANTS: readonly Variant[] = [
     breaks: 'a part that is sent again after its confirm was lost is taken as new',
     receiver: PartTakenTwice
   },
-  ...VIEW_VARIANTS
+  ...VIEW_VARIANTS,
+  ...FETCH_VARIANTS
 ]

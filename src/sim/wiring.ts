@@ -45,6 +45,7 @@ export function wire(
       tables: tables[slot] as SetTables,
       chunks: new ChunkTable(ChunkTable.allocate(scenario.arena.chunks + scenario.arena.spareChunks)),
       secondaries: drains[slot] as Link[],
+      metadataOnly: scenario.metadataOnly,
       secondaryOf: Uint8Array.from({ length: volumes }, (_unused, volume) => volume % Math.max(1, secondaries)),
       surroundings
     })

@@ -15,6 +15,7 @@ import { Faults } from './faults.ts'
 import { observedPlaces, SimBoard, SimSourceMemory } from './instrumented.ts'
 import { ToldBoard, toldCutBack, toldViews } from './listening.ts'
 import { MemoryStore, type SecondaryImages } from './memory-store.ts'
+import { Primary } from './primary.ts'
 import { Random } from './random.ts'
 import { drawScenario, type Scenario } from './scenario.ts'
 import { Actor, Scheduler } from './scheduler.ts'
@@ -65,6 +66,9 @@ export class World {
   private readonly wiring: Wiring
   private readonly surroundings: Surroundings
   private readonly images: SecondaryImages
+  private readonly primary: Primary
+  /** By slot: fetched bytes on their way to the component. */
+  private readonly mail: { view: number; id: number; bytes: Uint8Array }[][] = []
   private rung = true
   private nowMs = 1_000_000
   private dueAt = 0
@@ -89,8 +93,13 @@ export class World {
       clock: () => this.nowMs * 1000,
       ring: () => {
         this.rung = true
+      },
+      fetch: (request) => {
+        this.primary.fetch(request)
+        this.rung = true
       }
     }
+    this.primary = new Primary(volumes, scenario.volumeBytes, random)
     this.wiring = wire(scenario, this.board, this.scheduler, this.surroundings, () => this.drawSlowness())
     const { arenas, tables } = this.wiring
     this.checker = new Checker(scenario, arenas)
@@ -109,6 +118,7 @@ export class World {
         onSet: (progress) => this.onSet(progress),
         publishFinal: (positions) => this.publish(positions),
         onView: (view) => this.onView(view),
+        ...(options.variant?.merging && { merging: options.variant.merging }),
         views: this.story === undefined ? (views ?? ViewChanges) : toldViews(this.story, views)
       },
       this.nowMs
@@ -127,7 +137,7 @@ export class World {
     const images = Array.from({ length: volumes }, () => new Uint8Array(scenario.volumeBytes))
     this.images = this.sharedImages(images)
     for (let index = 0; index < secondaries; index++) this.startSecondary(index, false)
-    const isDue = (): boolean => this.rung || this.nowMs >= this.dueAt || this.faults.isPending
+    const isDue = (): boolean => this.rung || this.nowMs >= this.dueAt || this.isPending
     this.scheduler.add(new Actor('control', () => this.stepControl(), { isDue }))
     this.story?.begin()
   }
@@ -142,6 +152,7 @@ export class World {
     this.coverage.waits = this.count((component) => component.taker.waits)
     this.coverage.nested = this.scheduler.nested
     this.coverage.closedEarly = this.coordinator.closedEarly
+    this.coverage.refetched = this.primary.refetched
     if (this.scenario.mirrors > 1) this.coverage.severalMirrors = 1
     if (this.scenario.mirrors > 2) this.coverage.threeMirrors = 1
   }
@@ -169,7 +180,9 @@ export class World {
     const member = new Member(place, parts, firstSet)
     this.members[slot] = member
     const parking = this.board.parking[slot]
-    const actor = new Actor(`component ${slot}`, () => member.step(), { slot, ...(parking && { parking }) })
+    this.mail[slot] = []
+    const step = (): number => this.takeMail(slot, member) + member.step()
+    const actor = new Actor(`component ${slot}`, step, { slot, ...(parking && { parking }) })
     actor.slowness = this.drawSlowness()
     return this.scheduler.add(actor)
   }
@@ -204,6 +217,17 @@ export class World {
     this.rung = true
   }
 
+  /** Something is on its way to the control thread. */
+  private get isPending(): boolean {
+    return this.faults.isPending || this.primary.isPending
+  }
+
+  private takeMail(slot: number, member: ViewMember): number {
+    const mail = this.mail[slot]?.splice(0) ?? []
+    for (const { view, id, bytes } of mail) member.fetched(view, id, bytes)
+    return mail.length
+  }
+
   private placeOf(slot: number): Place {
     return this.wiring.places[slot] as Place
   }
@@ -234,7 +258,7 @@ export class World {
   }
 
   private isSettled(): boolean {
-    return this.sources.every((source) => source.isDone) && this.checker.unapplied === 0 && !this.faults.isPending
+    return this.sources.every((source) => source.isDone) && this.checker.unapplied === 0 && !this.isPending
   }
 
   /** The group is suspended: the secondary finishes what it was told, and stays at a whole set. */
@@ -264,7 +288,15 @@ export class World {
     })
     const slot = script?.attached ?? random.below(scenario.members)
     memory.storeAttached(slot)
-    const source = new SimSource({ id, memory, random, scenario, checker, script: script?.writes })
+    const source = new SimSource({
+      id,
+      memory,
+      random,
+      scenario,
+      checker,
+      primary: this.primary,
+      script: script?.writes
+    })
     ;(this.members[slot] as ViewMember).attach({ id, memory })
     this.coordinator.sources.add({ id, memory })
     const step = (): number => {
@@ -308,6 +340,11 @@ export class World {
     if (this.loss !== undefined) return 0
     this.rung = false
     this.faults.tell()
+    this.primary.step((request, bytes) => {
+      this.coordinator.fetchEnded(request.set)
+      this.mail[request.slot]?.push({ view: request.view, id: request.id, bytes })
+      this.board.parking[request.slot]?.wake()
+    })
     try {
       this.dueAt = this.nowMs + this.coordinator.step(this.nowMs, this.nowMs)
       this.membership.step()
@@ -336,6 +373,7 @@ export class World {
     this.story?.set(progress)
     const isEmpty = updates === 0 || this.scenario.secondaries === 0
     if (state === 'formed') this.coverage.sets++
+    if (state === 'secured' && progress.together !== set) this.coverage.merged++
     if (state === 'formed' && updates === 0) this.coverage.idleSets++
     if (state === 'secured' && isEmpty) this.checker.securedEmpty(set, this.scenario.secondaries === 0)
     if (state === 'applied' && isEmpty) this.checker.applied(set, undefined)

@@ -2,15 +2,16 @@
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
-import { addCoverage, NO_COVERAGE, type RunResult, runSeed } from '../../src/sim/run.ts'
-import { VARIANTS, type Variant } from '../../src/sim/variants.ts'
-import type { Coverage } from '../../src/sim/world.ts'
+import { addCoverage, type Coverage, emptyCoverage } from '../../src/sim/coverage.ts'
+import { type RunResult, runSeed } from '../../src/sim/run.ts'
+import type { Variant } from '../../src/sim/variant.ts'
+import { VARIANTS } from '../../src/sim/variants.ts'
 
 const SEEDS = Number(process.env.TIDEMARK_SEEDS ?? 2000)
 const STEPS = 300
 
 describe('the system as it is', () => {
-  let coverage: Coverage = NO_COVERAGE
+  let coverage = emptyCoverage()
   /** In how many seeds it happened at all. */
   const seedsWith = new Map<string, number>()
 
@@ -31,22 +32,42 @@ describe('the system as it is', () => {
   )
 
   test('the situations for which the rules exist are frequent', () => {
-    const share = (name: keyof Coverage): number => (seedsWith.get(name) ?? 0) / SEEDS
-    // Measured over 2,000 seeds: 3 % of updates waited, 17 % began a transaction, 9 % of sets were closed early, 15 % were idle.
+    const share = (name: string): number => (seedsWith.get(name) ?? 0) / SEEDS
+    // Measured over 2,000 seeds: 4 % of updates waited, 15 % began a transaction, 12 % of sets were closed early, 19 % were idle.
     expect(coverage.waits / coverage.updates).toBeGreaterThan(0.015)
     expect(coverage.transactions / coverage.updates).toBeGreaterThan(0.1)
     expect(coverage.closedEarly / coverage.sets).toBeGreaterThan(0.04)
     expect(coverage.idleSets / coverage.sets).toBeGreaterThan(0.08)
-    expect(coverage.sets).toBeGreaterThan(SEEDS * 8)
-    expect(coverage.severalMirrors / SEEDS).toBeGreaterThan(0.15)
-    expect(coverage.nested / SEEDS).toBeGreaterThan(1000)
-    expect(coverage.deaths / SEEDS).toBeGreaterThan(1)
-    expect(coverage.deathsInChange / coverage.deaths).toBeGreaterThan(0.1)
+    expect(coverage.sets).toBeGreaterThan(SEEDS * 3)
+    expect(coverage.nested / SEEDS).toBeGreaterThan(500)
     // And not in a few worlds only.
     expect(share('transactions')).toBeGreaterThan(0.9)
-    expect(share('waits')).toBeGreaterThan(0.25)
-    expect(share('closedEarly')).toBeGreaterThan(0.15)
-    expect(share('idleSets')).toBeGreaterThan(0.4)
+    expect(share('waits')).toBeGreaterThan(0.5)
+    expect(share('closedEarly')).toBeGreaterThan(0.1)
+    expect(share('idleSets')).toBeGreaterThan(0.3)
+  })
+
+  // How often in 2,000 seeds when it was measured, and the least that it may become.
+  test.each<[keyof Coverage, number, number]>([
+    ['severalMirrors', 426, 250],
+    ['threeMirrors', 168, 80],
+    ['deaths', 2099, 1200],
+    ['hung', 138, 60],
+    ['resumed', 558, 250],
+    ['deathsInChange', 743, 350],
+    ['deathsWithFullMemory', 130, 50],
+    ['deathsBeyondMirrors', 197, 80],
+    ['losses', 44, 15],
+    ['replaced', 660, 300],
+    ['takenOver', 1813, 900],
+    ['joins', 1821, 900],
+    ['leaves', 375, 180],
+    ['secondaryDeaths', 259, 120],
+    ['refetched', 1500, 500],
+    ['merged', 200, 80],
+    ['views', 3062, 1800]
+  ])('%s are frequent: %d when measured, at least %d in 2,000 seeds', (name, _measured, least) => {
+    expect(coverage[name]).toBeGreaterThan((least * SEEDS) / 2000)
   })
 
   test('a seed is the same run each time, and another seed another one', () => {
@@ -56,24 +77,63 @@ describe('the system as it is', () => {
   })
 })
 
-/** What each of them has to be caught by. Chunks without a place are found by the places themselves or by what they destroy. */
-const CAUGHT_BY: Record<string, RegExp> = {
-  'set-before-position': /^I3: .* issued after one of set/,
-  'acknowledged-early': /^I1: .* is acknowledged but held by/,
-  'out-of-sequence': /^I2: volume \d+ differs from the model/,
-  'credits-without-place': /not granted|is not where it was noted|^I[124]: /,
-  'counted-twice': /is not conserved/,
-  'discarded-early': /^I1: .* discards an unsecured update/,
-  'not-cut-back': /is not conserved|^I4: .* was not cut back/,
-  'not-rewound': /^I6: /,
-  'restore-left-out': /^I1: .* is acknowledged but held by|is not conserved/
+interface Catch {
+  /** The first seed in which it is, when it was looked for last; that one is run first. */
+  readonly seed: number
+  readonly by: RegExp
+  readonly steps?: number
 }
-const WITHIN = 1000
 
-function firstCatch(variant: Variant, steps: number): RunResult | undefined {
+/**
+ * What each of them has to be caught by. Chunks without a place are found by the places themselves or by what they destroy, and
+ * so is what one does that should have been ended, or have stopped.
+ */
+const CAUGHT_BY: Readonly<Record<string, Catch>> = {
+  // It needs a long pause at the right place: longer runs find it in far fewer seeds.
+  'set-before-position': { seed: 6, by: /^I3: .* issued after one of set/, steps: 1500 },
+  'acknowledged-early': { seed: 1, by: /^I1: .* is acknowledged but held by/ },
+  'out-of-sequence': { seed: 1, by: /^I2: volume \d+ differs from the model/ },
+  'credits-without-place': { seed: 2, by: /not granted|is not where it was noted|^I[124]: / },
+  'counted-twice': { seed: 2, by: /^I1: nothing is lost, but .* is not conserved/ },
+  'discarded-early': { seed: 1, by: /^I1: .* discards an unsecured update/ },
+  'part-applied-twice': {
+    seed: 27,
+    by: /^I4: a part of set \d+ was journaled twice|^a part of set \d+ was sent while/
+  },
+  'no-freeze': { seed: 9, by: /^I7: a link was restarted under|^I1: a loss of|^I4: .* twice/ },
+  'marks-not-awaited': { seed: 28, by: /^I1: (a loss of|lost though|.* is acknowledged but held by)/ },
+  'numbering-early': { seed: 5, by: /^I1: (nothing is lost, but .* is not conserved|.* is acknowledged but held by)/ },
+  'not-cut-back': { seed: 5, by: /^I1: nothing is lost, but .* is not conserved|^I4: .* was not cut back/ },
+  'not-rewound': { seed: 5, by: /^I6: no end after/ },
+  'restore-left-out': {
+    seed: 13,
+    by: /^I1: (nothing is lost, but .* is not conserved|.* is acknowledged but held by)/
+  },
+  'holders-of-older-view': {
+    seed: 5,
+    by: /^I1: (nothing is lost, but .* is not conserved|.* is acknowledged but held by)/
+  },
+  'not-kept': { seed: 11, by: /^I4: component \d+ holds update \S+ twice/ },
+  'moved-kept-too-early': {
+    seed: 52,
+    by: /^I1: (nothing is lost, but .* is not conserved|.* is acknowledged but held by)/
+  },
+  'join-mirrors-nothing': { seed: 5, by: /^I1: .* is acknowledged but held by/ },
+  'not-merged': { seed: 5, by: /^I2: volume \d+ differs from the model/ },
+  'bound-too-early': { seed: 197, by: /^I2: volume \d+ differs from the model/ },
+  'late-publication': { seed: 27, by: /^I4: component \d+ holds update \S+ twice|^I1: .* is not conserved/ }
+}
+const WITHIN = 5000
+
+/** The recorded seed, and where the schedules have changed since, the first one. */
+function firstCatch(variant: Variant, { seed: recorded, by, steps = STEPS }: Catch): RunResult | undefined {
+  const again = runSeed(recorded, steps, variant)
+  if (by.test(again.failure?.message ?? '')) return again
   for (let seed = 1; seed <= WITHIN; seed++) {
     const result = runSeed(seed, steps, variant)
-    if (result.failure !== undefined) return result
+    if (!by.test(result.failure?.message ?? '')) continue
+    process.stdout.write(`${variant.name} is caught in seed ${seed} now, no more in seed ${recorded}\n`)
+    return result
   }
   return undefined
 }
@@ -100,13 +160,14 @@ describe('deliberately broken variants', () => {
     expect(VARIANTS.map((variant) => variant.name).sort()).toEqual(Object.keys(CAUGHT_BY).sort())
   })
 
-  // The first of them needs a long pause at the right place: longer runs find it in far fewer seeds.
-  test.each(VARIANTS.map((variant) => ({ variant, steps: variant.name === 'set-before-position' ? 1500 : STEPS })))(
-    `$variant.name is caught within ${WITHIN} seeds by the right invariant, and again by the line that it prints`,
-    async ({ variant, steps }) => {
-      const caught = firstCatch(variant, steps)
+  test.each(VARIANTS)(
+    `$name is caught within ${WITHIN} seeds by the right invariant, and again by the line that it prints`,
+    async (variant) => {
+      const known = CAUGHT_BY[variant.name] as Catch
+      const { steps = STEPS } = known
+      const caught = firstCatch(variant, known)
       const failure = caught?.failure
-      expect(failure?.message).toMatch(CAUGHT_BY[variant.name] as RegExp)
+      expect(failure?.message).toMatch(known.by)
       const repeat = /^npm run sim -- (--seed (\d+) --steps (\d+) --variant (\S+))$/.exec(failure?.repeat ?? '')
       const [, args, seed, again, name] = repeat ?? []
       expect([Number(seed), Number(again), name]).toEqual([caught?.seed, steps, variant.name])
@@ -118,7 +179,7 @@ describe('deliberately broken variants', () => {
       expect(out).toContain(`seed ${seed}: ${failure?.message}\n  again: ${failure?.repeat}\n`)
       expect(out).toContain('1 seeds, 1 failed')
     },
-    60_000
+    240_000
   )
 })
 
