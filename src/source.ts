@@ -1,3 +1,4 @@
+import { threadId } from 'node:worker_threads'
 import { TidemarkError } from './errors.ts'
 import { Board } from './memory/board.ts'
 import { clockMicroseconds } from './memory/clock.ts'
@@ -404,5 +405,11 @@ export function attachSource(port: SourcePort): PrimarySource {
   if (!source.memory.claim()) {
     throw new TidemarkError('TIDEMARK_LOCKED', `source '${name}' has been attached already`, { source: name })
   }
+  source.memory.storeOwner(threadId)
+  // Once in a thread. A message to a thread that listens to none would be refused, as to one that has ended.
+  if (!process.listeners('workerMessage').includes(beThere)) process.on('workerMessage', beThere)
   return source
 }
+
+/** The group asks now and then whether this thread is still there; that it listens is the answer. */
+function beThere(): void {}

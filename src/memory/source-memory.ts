@@ -5,7 +5,7 @@ import { Parking } from './parking.ts'
 /**
  * A source's own memory, at the primary's side: a ring of variable records, and what it is told about them.
  *
- *      line 0    state, attached slot, port claim        written rarely
+ *      line 0    state, attached slot, port claim, thread   written rarely
  *      line 1    parking: the source sleeps until the acknowledged position moves
  *      lines     set begins: SET_WINDOW x (set, ordinal), written by the attached component
  *      ring      entries [ordinal & mask] = address of the record; `released` is the acknowledged position
@@ -20,6 +20,7 @@ export const SET_WINDOW_MASK = SET_WINDOW - 1
 const STATE = 0
 const ATTACHED = 1
 const CLAIMED = 2
+const OWNER = 3
 const PARKING = LINE_INTS
 const BEGINS = LINE_INTS * 2
 const HEADER_LINES = 2 + Math.ceil((SET_WINDOW * 8) / LINE_BYTES)
@@ -96,6 +97,15 @@ export class SourceMemory extends EntryRing {
 
   storeAttached(slot: number): void {
     Atomics.store(this.header, ATTACHED, slot)
+  }
+
+  /** The thread of the host in which it is; undefined for one that was opened by the host itself. */
+  loadOwner(): number | undefined {
+    const owner = Atomics.load(this.header, OWNER)
+    return owner === 0 ? undefined : owner - 1
+  }
+  storeOwner(threadId: number): void {
+    Atomics.store(this.header, OWNER, threadId + 1)
   }
 
   /** True for the first caller only: a port attaches once. */

@@ -84,6 +84,18 @@ export class ControlSources {
     }
   }
 
+  /** Open sources that are in threads of the host, and in which. */
+  inThreads(): { id: number; threadId: number }[] {
+    return [...this.sources.values()].flatMap(({ id, memory }) => {
+      const threadId = memory.loadOwner()
+      return threadId === undefined || memory.loadState() !== SOURCE_OPEN ? [] : [{ id, threadId }]
+    })
+  }
+
+  nameOf(id: number): string {
+    return this.sources.get(id)?.facts.name ?? ''
+  }
+
   /** What it had posted whole is taken, then its component lets go of it. */
   close(id: number): void {
     const source = this.sources.get(id)

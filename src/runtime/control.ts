@@ -16,6 +16,7 @@ import { openTables } from './group-memory.ts'
 import { MemberRequests } from './member-requests.ts'
 import type { ControlNotice, ControlOptions, HostRequest, SetPositions, SetRecord, ThreadNotice } from './messages.ts'
 import { SecondaryHost } from './secondary-host.ts'
+import { SourceWatch } from './source-watch.ts'
 
 const NO_LONGER_THAN_MS = 2 ** 31 - 1
 
@@ -30,6 +31,7 @@ export class Control {
   private readonly components: ThreadedComponents
   private readonly secondaries: SecondaryHost
   private readonly sources: ControlSources
+  private readonly sourceWatch: SourceWatch
   private readonly times = new FailoverTimes()
   private readonly fetches: Fetches
   private readonly closes: CloseRequests
@@ -76,6 +78,12 @@ export class Control {
     this.sources = new ControlSources(this.coordinator, tell, (slot, facts) =>
       this.components.mail(slot, { type: 'attach', source: facts })
     )
+    this.sourceWatch = new SourceWatch(this.sources, (id) => {
+      const source = this.sources.nameOf(id)
+      const message = `source '${source}': its thread has ended; what it had posted whole is kept`
+      tell({ type: 'warning', error: new TidemarkError('TIDEMARK_CLOSED', message, { source }).toRecord() })
+      this.closeSource(id)
+    })
     const secondaryOf = Uint8Array.from({ length: volumes }, (_, volume) => volume % Math.max(1, secondaries))
     this.components = new ThreadedComponents({
       board: this.board,
@@ -142,7 +150,7 @@ export class Control {
         this.sources.attach(request.source, this.failed)
         break
       case 'close-source':
-        this.sources.close(request.id)
+        this.closeSource(request.id)
         break
       case 'close-set':
         this.closes.add(request)
@@ -223,6 +231,12 @@ export class Control {
     this.membership.ended(slot)
     this.rouseAll()
     this.step()
+  }
+
+  /** Its thread may have died, in the middle of waking a component. */
+  private closeSource(id: number): void {
+    this.sources.close(id)
+    this.rouseAll()
   }
 
   /** Whoever died may have left a sleeper unwoken. */
@@ -391,6 +405,7 @@ export class Control {
     if (drain && !this.failed && !this.abandoned) await this.drain()
     this.ending = true
     clearTimeout(this.timer)
+    this.sourceWatch.close()
     this.board.storeShutdown(1)
     this.coordinator.wakeAll()
     await Promise.all([this.components.close(), this.secondaries.close(), this.fetches.close()])

@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads'
 import { describe, expect, test } from 'vitest'
-import type { BackupGroup, SourcePort } from '../../src/index.ts'
+import type { BackupGroup, SourcePort, TidemarkError } from '../../src/index.ts'
 import { imageOf, openTestGroup, temporaryDirectory } from './support.ts'
 import type { WriterTask } from './writer-thread.ts'
 
@@ -156,4 +156,38 @@ function closedSets(group: BackupGroup, count: number): Promise<void> {
     }
     group.on('set', onSet)
   })
+}
+
+describe('a thread of the host dies with its source attached', () => {
+  test('it is found out: what it had posted whole is kept, its name is free again, others go on', async () => {
+    const directory = temporaryDirectory()
+    const group = await openTestGroup({ secondary: { directory } })
+    const stop = new SharedArrayBuffer(4)
+    const task = { kind: 'never pause', blockBytes: 64, blocks: 8 }
+    const port = group.exportSource('doomed')
+    const worker = new Worker(new URL('./writer-thread.ts', import.meta.url), {
+      workerData: { port, volume: 'a', task, stop }
+    })
+    const other = group.openSource('other')
+    const warned = new Promise<TidemarkError>((resolve) => group.once('warning', resolve))
+    await untilTaken(group)
+    await worker.terminate()
+    const warning = await warned
+    expect(warning).toMatchObject({ code: 'TIDEMARK_CLOSED', details: { source: 'doomed' } })
+    await other.volume('b').write(0, Buffer.of(7))
+    await group.closeSource('doomed')
+    await group.openSource('doomed').volume('b').write(1, Buffer.of(8))
+    await group.close()
+    expect([...imageOf(directory, 'b').subarray(0, 2)]).toEqual([7, 8])
+    // Each block is as some write of it left it: whole.
+    const blocks = new Uint32Array(new Uint8Array(imageOf(directory, 'a').subarray(0, 512)).buffer)
+    for (let block = 0; block < 8; block++) expect(new Set(blocks.subarray(block * 16, block * 16 + 16)).size).toBe(1)
+  })
+})
+
+/** Resolves when components have taken something. */
+async function untilTaken(group: BackupGroup): Promise<void> {
+  while (!group.status().components.some(({ takenUpdates }) => takenUpdates > 0)) {
+    await new Promise<void>((resolve) => group.once('set', () => resolve()))
+  }
 }
