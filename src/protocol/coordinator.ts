@@ -375,8 +375,10 @@ export class Coordinator {
     if (this.forming - this.secured <= MOST_WHILE_FETCHING) return true
     const waiting = this.sets.filter(({ set }) => set > this.secured)
     const bounds = waiting.map(({ set }) => this.merging.boundOf(set))
-    const isFetching = this.lacksBytes(this.forming) || waiting.some(({ set }, n) => bounds[n] !== set)
-    return !isFetching || bounds.some((bound) => bound !== undefined && bound >= this.forming)
+    // Each fetch that ends binds its set to the forming one: that stays the same until all have ended.
+    if (this.lacksBytes(this.forming) || bounds.includes(undefined)) return false
+    const isBound = waiting.some(({ set }, n) => bounds[n] !== set)
+    return !isBound || bounds.some((bound) => bound !== undefined && bound >= this.forming)
   }
 
   private close(nowMs: number, reason: CloseReason): void {

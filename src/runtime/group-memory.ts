@@ -72,7 +72,7 @@ export function slotsFor(shape: Omit<GroupShape, 'slots'>): number {
 export function transactionLimits(shape: GroupShape): { readonly bytes: number; readonly parts: number } {
   const layout = arenaLayoutOfShape(shape)
   const chunks = transactionChunks(layout.chunks, shape.slots, shape.mirrors)
-  const parts = Math.min(LARGEST_LINK, linkCapacityOf(shape.slots)) - 32 - chunks
+  const parts = Math.min(LARGEST_LINK, linkCapacityOf(shape.components)) - 32 - chunks
   return { bytes: chunks * layout.chunkBytes * 0.75, parts: Math.max(1, parts) }
 }
 
@@ -80,7 +80,7 @@ export function allocateGroupMemory(shape: GroupShape): GroupMemory {
   const { components, slots, secondaries, volumes } = shape
   const boardLayout = { slots, secondaries, volumes }
   const layout = arenaLayoutOfShape(shape)
-  const linkCapacity = Math.min(LARGEST_LINK, linkCapacityOf(slots))
+  const linkCapacity = Math.min(LARGEST_LINK, linkCapacityOf(components))
   const each = <T>(count: number, make: (index: number) => T): T[] =>
     Array.from({ length: count }, (_, index) => make(index))
   const link = (): SharedArrayBuffer => new SharedArrayBuffer(linkBytes(linkCapacity))

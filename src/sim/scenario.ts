@@ -106,7 +106,10 @@ export function drawScenario(random: Random): Scenario {
   }
   const { volumes, volumeBytes, sources, secondaries } = drawn
   const metadataOnly = secondaries > 0 && volumeBytes >= 2 * sources && (volumes + volumeBytes + sources) % 3 === 0
-  return { ...drawn, metadataOnly }
+  if (!metadataOnly) return { ...drawn, metadataOnly }
+  // As in a real group: all that sources have posted finds room while bytes are fetched.
+  const spareBytes = 4 * sources * drawn.source.bodyBytes + 256 * 2 ** CHUNK_SHIFT
+  return { ...drawn, metadataOnly, arena: arenaLayoutOf(chunks * 2 ** CHUNK_SHIFT, CHUNK_SHIFT, spareBytes) }
 }
 
 /** A small world without chance: three components in their turns, a spare slot, one mirror, and whatever `changes` says. */
