@@ -1,48 +1,14 @@
 import type { Board } from '../memory/board.ts'
 import type { SetTables } from '../memory/set-tables.ts'
 import { SET_WINDOW, SET_WINDOW_MASK } from '../memory/source-memory.ts'
-import {
-  acknowledgedTo,
-  type CountedSource,
-  LossError,
-  type ManifestSum,
-  sumManifests,
-  volumesThatLost
-} from './conservation.ts'
-import { Merging } from './merging.ts'
+import { type CountedSource, LossError } from './conservation.ts'
+import { Losses } from './losses.ts'
+import type { Merging } from './merging.ts'
 import type { FinalPositions } from './rebuild.ts'
 import { balanced, type ResponsibilityPolicy, reassign, roundRobin } from './responsibility.ts'
 import { isAfter } from './set-identifier.ts'
-import { assert } from './setting.ts'
+import { type CloseReason, SetLine, type SetProgress } from './set-line.ts'
 import { ViewChanges } from './view-changes.ts'
-
-/** Why a set was closed. */
-export type CloseReason = 'period' | 'asked' | 'memory' | 'end'
-
-export interface SetProgress {
-  readonly set: number
-  readonly label: string | undefined
-  readonly reason: CloseReason
-  /** The instant that the set represents: when its period ended, by the wall clock; never decreases. */
-  readonly consistencyTime: number
-  /** The same instant by the clock that only goes forward. */
-  readonly endedAtMs: number
-  state:
-    | 'closing'
-    | 'sealed'
-    | 'formed'
-    | 'transferring'
-    | 'journaled'
-    | 'committing'
-    | 'secured'
-    | 'applying'
-    | 'applied'
-  /** The set with which it is secured and applied as one, mostly itself. */
-  together: number
-  updates: number
-  bytes: number
-  writtenBytes: number
-}
 
 export interface CoordinatorSetting {
   readonly board: Board
@@ -74,49 +40,53 @@ export interface CoordinatorSetting {
 
 /** Sets whose identifiers are made durable at once, so that this is done rarely. */
 const CEILING_STEP = 1024
-/** Unsecured sets, the forming one included, while bytes are fetched again: half of the window. */
-const MOST_WHILE_FETCHING = 8
 
 /**
- * The life of sets, as the control thread leads it: closes periods, finds them formed, releases them to the secondary one
- * after the other, says when they are secured and applied. A state machine over the board, driven by `step`; told the time.
- *
- *      forming -> closing -> sealed -> formed -> transferring -> journaled -> committing -> secured -> applying -> applied
- *      close()   all quiet  manifests  conserved  all journaled   with others  committed                marked
+ * What the control thread decides: when periods end, who is responsible for what in the next one, how sets get on
+ * (set-line.ts), what happens when members come and go (view-changes.ts), and whether something was lost (losses.ts). A state
+ * machine over the board, driven by `step`; told the time.
  */
 export class Coordinator {
   readonly sources = new Set<CountedSource>()
-  /** Applying pauses before the next set while it is held. */
-  applyHeld = false
   closedEarly = 0
   private readonly setting: CoordinatorSetting
-  /** Unsecured and unapplied sets, oldest first. */
-  private readonly sets: SetProgress[] = []
+  private readonly line: SetLine
+  private readonly losses: Losses
   private readonly loads: Float64Array
   private forming: number
-  private secured: number
-  private applied: number
   private ceiling: number
   private turn = 0
   private periodBegan: number
   private lastConsistencyTime: number
   private readonly views: ViewChanges
-  /** By unsecured set: volumes for which a component was responsible that has died since a view stood. */
-  private readonly suspects = new Map<number, Set<number>>()
-  private readonly merging: Merging
   private closeAsked: { label: string | undefined; reason: CloseReason } | undefined
 
   constructor(setting: CoordinatorSetting, nowMs: number) {
     this.setting = setting
     this.loads = new Float64Array(setting.board.layout.volumes)
     this.forming = setting.firstSet
-    this.secured = setting.firstSet - 1
-    this.applied = this.secured
-    this.ceiling = this.secured
+    this.ceiling = setting.firstSet - 1
     this.periodBegan = nowMs
     this.lastConsistencyTime = 0
-    this.merging = new (setting.merging ?? Merging)(this.sources)
-    const { board, mirrors, secondaries } = setting
+    const { board, mirrors, secondaries, tables } = setting
+    const shared = {
+      board,
+      sources: this.sources,
+      members: () => this.views.members,
+      forming: () => this.forming
+    }
+    this.losses = new Losses({ ...shared, tables })
+    this.line = new SetLine({
+      ...shared,
+      secondaries,
+      lastSet: setting.firstSet - 1,
+      merging: setting.merging,
+      checkConservation: (set) => this.losses.check(set, this.loads),
+      onSet: (progress) => setting.onSet(progress),
+      askToClose: () => this.closeSet(undefined),
+      wakeComponents: () => this.wakeComponents(),
+      wakeSecondaries: () => this.wakeSecondaries()
+    })
     const founders = Array.from({ length: setting.founders }, (_, slot) => slot)
     this.views = new (setting.views ?? ViewChanges)({
       board,
@@ -129,14 +99,14 @@ export class Coordinator {
       isConserved: () => this.isAllConserved(),
       onReassigned: (view) => setting.onReassigned?.(view),
       onView: (view) => {
-        this.suspects.clear()
+        this.losses.clear()
         setting.onView(view)
       },
       wakeAll: () => this.wakeAll()
     })
     this.raiseCeilingFor(this.forming)
     roundRobin(this.table(this.forming), founders, 0)
-    const before = this.secured | 0
+    const before = (setting.firstSet - 1) | 0
     board.storeSealed(before)
     board.storeTransfer(before)
     board.storeSecured(before)
@@ -162,17 +132,23 @@ export class Coordinator {
     return this.forming
   }
   get securedSet(): number {
-    return this.secured
+    return this.line.secured
   }
   get appliedSet(): number {
-    return this.applied
+    return this.line.applied
   }
   get formedSet(): number {
-    const unformed = this.sets.find((progress) => progress.state === 'closing' || progress.state === 'sealed')
-    return (unformed === undefined ? this.forming : unformed.set) - 1
+    return this.line.formed
   }
   get applyingSet(): number | null {
-    return this.sets.find((progress) => progress.state === 'applying')?.set ?? null
+    return this.line.applying
+  }
+  /** Applying pauses before the next set while it is held. */
+  get applyHeld(): boolean {
+    return this.line.applyHeld
+  }
+  set applyHeld(held: boolean) {
+    this.line.applyHeld = held
   }
 
   /** Ends the period at the next step. Returns the set that ends then. */
@@ -195,7 +171,7 @@ export class Coordinator {
     this.lastConsistencyTime = Math.max(this.lastConsistencyTime, wallMs)
     this.views.step()
     this.stepMerging()
-    while (this.apply() || (this.views.stands && (this.formAndSecure() || this.closeIfDue(nowMs)))) {
+    while (this.line.apply() || (this.views.stands && (this.line.advance() || this.closeIfDue(nowMs)))) {
       // Each of them may have made another one possible.
     }
     const dueInMs = this.periodBegan + this.setting.periodMs - nowMs
@@ -205,9 +181,10 @@ export class Coordinator {
 
   /** Bytes that were fetched again bind sets together as soon as all that was posted before has been taken. */
   private stepMerging(): void {
-    this.merging.step(() => this.forming)
-    const isFetching = this.lacksBytes(this.forming) || !this.views.stands
-    const lenient = !this.merging.isPending ? 0 : isFetching ? 1 : 2
+    const { merging } = this.line
+    merging.step(() => this.forming)
+    const isFetching = this.line.lacksBytes(this.forming) || !this.views.stands
+    const lenient = !merging.isPending ? 0 : isFetching ? 1 : 2
     if (this.setting.board.loadLenient() === lenient) return
     this.setting.board.storeLenient(lenient)
     this.wakeComponents()
@@ -232,7 +209,7 @@ export class Coordinator {
 
   /** A component's thread has ended: nothing that it does can come any more. */
   failed(slot: number, replaced: boolean): void {
-    this.suspect(slot)
+    this.losses.suspect(slot, this.line.secured + 1, this.forming)
     this.views.failed(slot, replaced)
   }
   /** A component that holds nothing is in its slot, and looks at the board. */
@@ -242,7 +219,7 @@ export class Coordinator {
   /** A component that holds nothing is in a new slot, and looks at the board. It gets volumes from the next set on. */
   join(slot: number): void {
     const { board } = this.setting
-    board.storeDiscarded(slot, this.secured | 0)
+    board.storeDiscarded(slot, this.line.secured | 0)
     this.views.join(slot)
   }
   /** From now on nothing is given to it. */
@@ -262,7 +239,7 @@ export class Coordinator {
   }
   /** A component has got bytes of a set (low bits) that were fetched again; before it is told so. */
   fetchEnded(set: number): void {
-    this.merging.fetchEnded(set, this.forming)
+    this.line.merging.fetchEnded(set, this.forming)
   }
 
   /** A secondary component has been started again: it gets what it had not journaled. */
@@ -274,16 +251,8 @@ export class Coordinator {
     return this.views.stands && this.forming > sinceSet && this.members.includes(slot)
   }
 
-  private suspect(slot: number): void {
-    for (let set = this.secured + 1; set <= this.forming; set++) {
-      const volumes = this.suspects.get(set) ?? new Set<number>()
-      this.suspects.set(set, volumes)
-      for (const [volume, responsible] of this.table(set).entries()) if (responsible === slot) volumes.add(volume)
-    }
-  }
-
   private repairResponsibility(members: readonly number[], eligible: readonly number[]): void {
-    for (let set = this.secured + 1; set <= this.forming; set++) {
+    for (let set = this.line.secured + 1; set <= this.forming; set++) {
       reassign(this.table(set), members, eligible, this.loads)
     }
   }
@@ -294,23 +263,15 @@ export class Coordinator {
    */
   private isAllConserved(): boolean {
     const lost: LossError[] = []
-    for (let set = this.secured + 1; set <= this.forming; set++) {
-      const loss = this.lossIn(set)
+    for (let set = this.line.secured + 1; set <= this.forming; set++) {
+      const loss = this.losses.of(set)
       if (loss !== undefined) lost.push(loss)
     }
-    if (lost.length === 0) return true
-    if (this.canStillBeSecured(lost[0] as LossError)) return false
-    throw LossError.together(lost)
-  }
-
-  private canStillBeSecured(loss: LossError): boolean {
-    const progress = this.sets.find(({ set }) => set === loss.sets[0])
-    if (progress === undefined) return false
-    if (progress.state === 'transferring') this.noteJournaled(progress)
-    if (progress.state === 'journaled') this.commit(progress)
-    if (progress.state !== 'committing') return false
-    if (this.secureCommitted(progress)) return this.isAllConserved()
-    return true
+    const [first] = lost
+    if (first === undefined) return true
+    const oldest = first.sets[0] as number
+    if (!this.line.canStillBeSecured(oldest)) throw LossError.together(lost)
+    return this.line.secured >= oldest && this.isAllConserved()
   }
 
   /** Wakes everyone who may have something to do because a word of the board has changed. */
@@ -331,9 +292,7 @@ export class Coordinator {
   }
 
   private closeIfDue(nowMs: number): boolean {
-    const newest = this.sets[this.sets.length - 1]
-    if (newest !== undefined && (newest.state === 'closing' || newest.state === 'sealed')) return false
-    if (!this.windowAllows() || !this.leavesRoom()) return false
+    if (this.line.isForming || !this.windowAllows() || !this.line.leavesRoom()) return false
     const reason = this.reasonToClose(nowMs)
     if (reason === undefined) return false
     this.close(nowMs, reason)
@@ -364,21 +323,7 @@ export class Coordinator {
     const { board } = this.setting
     const gone = (this.forming + 1 - SET_WINDOW) | 0
     for (const slot of this.members) if (isAfter(gone, board.loadDiscarded(slot))) return false
-    return this.sets.length < SET_WINDOW - 1
-  }
-
-  /**
-   * While bytes are fetched again nothing is secured, and the sets that will be secured as one have to be closed: there must
-   * be places for them in the window.
-   */
-  private leavesRoom(): boolean {
-    if (this.forming - this.secured <= MOST_WHILE_FETCHING) return true
-    const waiting = this.sets.filter(({ set }) => set > this.secured)
-    const bounds = waiting.map(({ set }) => this.merging.boundOf(set))
-    // Each fetch that ends binds its set to the forming one: that stays the same until all have ended.
-    if (this.lacksBytes(this.forming) || bounds.includes(undefined)) return false
-    const isBound = waiting.some(({ set }, n) => bounds[n] !== set)
-    return !isBound || bounds.some((bound) => bound !== undefined && bound >= this.forming)
+    return this.line.sets.length < SET_WINDOW - 1
   }
 
   private close(nowMs: number, reason: CloseReason): void {
@@ -388,7 +333,7 @@ export class Coordinator {
     this.raiseCeilingFor(next)
     this.decideResponsibility(set, next)
     board.resetGroupSequence(next | 0)
-    this.sets.push({
+    this.line.sets.push({
       set,
       label: this.closeAsked?.label,
       reason,
@@ -419,206 +364,6 @@ export class Coordinator {
     for (let volume = 0; volume < this.loads.length; volume++) {
       this.loads[volume] = (this.loads[volume] as number) / 2
     }
-  }
-
-  private formAndSecure(): boolean {
-    let progressed = false
-    for (const progress of this.sets) {
-      switch (progress.state) {
-        case 'closing':
-          progressed = this.seal(progress) || progressed
-          break
-        case 'sealed':
-          progressed = this.form(progress) || progressed
-          break
-        case 'formed':
-          progressed = this.release(progress) || progressed
-          break
-        case 'transferring':
-          progressed = this.noteJournaled(progress) || progressed
-          break
-        case 'journaled':
-          progressed = this.commit(progress) || progressed
-          break
-        case 'committing':
-          progressed = this.secureCommitted(progress) || progressed
-          break
-        default:
-      }
-    }
-    return progressed
-  }
-
-  private seal(progress: SetProgress): boolean {
-    const { board } = this.setting
-    for (const slot of this.members) {
-      if (isAfter(progress.set | 0, board.loadQuiet(slot))) return false
-    }
-    progress.state = 'sealed'
-    board.storeSealed(progress.set | 0)
-    this.wakeComponents()
-    return true
-  }
-
-  private form(progress: SetProgress): boolean {
-    const { board } = this.setting
-    for (const slot of this.members) {
-      if (isAfter(progress.set | 0, board.loadManifested(slot))) return false
-    }
-    const held = this.checkConservation(progress.set)
-    progress.updates = held.updates
-    progress.bytes = held.bytes
-    progress.state = 'formed'
-    this.setting.onSet(progress)
-    return true
-  }
-
-  private checkConservation(set: number): ManifestSum {
-    const held = this.sumManifests(set, this.loads)
-    const loss = this.lossIn(set, held)
-    if (loss !== undefined) throw loss
-    return held
-  }
-
-  private sumManifests(set: number, loads?: Float64Array): ManifestSum {
-    const held = sumManifests(this.setting.tables, this.members, set | 0, this.table(set), loads)
-    assert(held.misplaced < 0, `volume ${held.misplaced} has a second responsible component in set ${set}`)
-    return held
-  }
-
-  /** What is acknowledged in this set and held by no responsible component. */
-  private lossIn(set: number, held = this.sumManifests(set)): LossError | undefined {
-    let updates = 0
-    let names = 0
-    for (const source of this.sources) {
-      const tally = acknowledgedTo(source, set | 0, this.forming | 0)
-      updates += tally.updates
-      names = (names + tally.names) | 0
-    }
-    if (updates === held.updates && names === held.names) return undefined
-    const { tables } = this.setting
-    const known = volumesThatLost(this.sources, tables, this.members, set | 0, this.forming | 0)
-    return new LossError([set], known ?? [...(this.suspects.get(set) ?? [])], updates, held.updates)
-  }
-
-  /** One set after the other: the next one is released when the one before is journaled everywhere. */
-  private release(progress: SetProgress): boolean {
-    let isAlone = true
-    for (const earlier of this.sets) {
-      if (earlier === progress) break
-      if (earlier.state === 'formed' || earlier.state === 'transferring' || earlier.state === 'committing') return false
-      if (earlier.state === 'journaled') isAlone = false
-    }
-    const { board, secondaries } = this.setting
-    if (secondaries === 0 || (progress.updates === 0 && isAlone)) {
-      this.secure(progress)
-      return true
-    }
-    if (progress.updates === 0) return this.journaled(progress)
-    if (this.lacksBytes(progress.set)) return false
-    progress.state = 'transferring'
-    board.storeTransfer(progress.set | 0)
-    this.wakeComponents()
-    return true
-  }
-
-  /** Bytes of this set, or of one before, are still fetched again. */
-  private lacksBytes(set: number): boolean {
-    return this.members.some((slot) => {
-      const oldest = this.setting.board.loadMissing(slot)
-      return oldest !== undefined && !isAfter(oldest, set | 0)
-    })
-  }
-
-  private noteJournaled(progress: SetProgress): boolean {
-    const { board, secondaries } = this.setting
-    for (let n = 0; n < secondaries; n++) {
-      if (isAfter(progress.set | 0, board.loadJournaled(n))) return false
-    }
-    return this.journaled(progress)
-  }
-
-  /** It is committed at once, and the next one waits for that; unless others have to be journaled first. */
-  private journaled(progress: SetProgress): boolean {
-    progress.state = 'journaled'
-    this.commit(progress)
-    return true
-  }
-
-  /** With it, all journaled ones before are committed; all that belong together must be among them. */
-  private commit(progress: SetProgress): boolean {
-    if (this.sets.some(({ state }) => state === 'committing')) return false
-    const group = this.sets.filter(({ set, state }) => state === 'journaled' && set <= progress.set)
-    for (const { set } of group) {
-      const bound = this.merging.boundOf(set)
-      if (bound === undefined || bound > progress.set) {
-        // Nothing is secured before those sets are: they need not wait for the end of their period.
-        if (bound !== undefined && bound >= this.forming) this.closeSet(undefined)
-        return false
-      }
-    }
-    const sum = (of: (one: SetProgress) => number): number => group.reduce((total, one) => total + of(one), 0)
-    const { board } = this.setting
-    board.storeSetFacts(
-      progress.set | 0,
-      progress.consistencyTime,
-      sum(({ updates }) => updates),
-      sum(({ bytes }) => bytes)
-    )
-    for (const one of group) one.together = progress.set
-    progress.state = 'committing'
-    board.storeCommit(progress.set | 0)
-    this.wakeSecondaries()
-    return true
-  }
-
-  private secureCommitted(progress: SetProgress): boolean {
-    if (isAfter(progress.set | 0, this.setting.board.loadCommitted())) return false
-    this.secure(progress)
-    return true
-  }
-
-  /** And all that are committed with it. */
-  private secure(progress: SetProgress): void {
-    for (const one of this.sets) {
-      if (one !== progress && (one.together !== progress.set || one.state !== 'journaled')) continue
-      one.state = 'secured'
-      this.secured = one.set
-      this.merging.secured(one.set)
-      this.setting.onSet(one)
-    }
-    this.setting.board.storeSecured(progress.set | 0)
-    this.wakeComponents()
-  }
-
-  /** Sets are applied whole and in order; one that holds nothing is applied when those before it are. */
-  private apply(): boolean {
-    const oldest = this.sets[0]
-    if (oldest === undefined) return false
-    const group = this.sets.filter(({ together }) => together === oldest.together)
-    const last = group[group.length - 1] as SetProgress
-    const { board, secondaries } = this.setting
-    if (oldest.state === 'applying') {
-      if (isAfter(last.set | 0, board.loadMarked())) return false
-      for (let n = 0; n < secondaries; n++) last.writtenBytes += board.loadWritten(n)
-      return this.finishApply(group)
-    }
-    if (oldest.state !== 'secured' || this.applyHeld) return false
-    if (secondaries === 0 || group.every(({ updates }) => updates === 0)) return this.finishApply(group)
-    for (const one of group) one.state = 'applying'
-    board.storeApply(last.set | 0)
-    this.wakeSecondaries()
-    return true
-  }
-
-  private finishApply(group: readonly SetProgress[]): boolean {
-    for (const one of group) {
-      one.state = 'applied'
-      this.applied = one.set
-      this.sets.shift()
-      this.setting.onSet(one)
-    }
-    return true
   }
 
   private raiseCeilingFor(set: number): void {

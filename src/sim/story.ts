@@ -9,9 +9,9 @@ import {
   RECORD_VOLUME
 } from '../memory/record.ts'
 import { SET_WINDOW_MASK } from '../memory/source-memory.ts'
-import type { SetProgress } from '../protocol/coordinator.ts'
 import { slotsOf } from '../protocol/holders.ts'
 import type { FinalPositions } from '../protocol/rebuild.ts'
+import type { SetProgress } from '../protocol/set-line.ts'
 import type { Place } from '../protocol/setting.ts'
 import type { StoredUpdate } from './memory-store.ts'
 import { nameAt } from './names.ts'
