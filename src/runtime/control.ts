@@ -224,6 +224,8 @@ export class Control {
   private onView(view: number): void {
     this.membership.viewStands()
     this.requests.viewStands()
+    // Whoever hears of the view finds it so.
+    this.show()
     if (!this.coordinator.isRedundant) {
       const { members } = this.coordinator
       const message = `only ${members.length} components are left: nothing is taken until there are more`
@@ -281,6 +283,7 @@ export class Control {
       this.membership.step()
       this.requests.step()
       this.show()
+      this.requests.answer()
       this.sources.forgetClosed()
       this.tellPressure()
       this.tellRejected()
