@@ -1,27 +1,7 @@
-import { Worker } from 'node:worker_threads'
 import { describe, expect, test } from 'vitest'
-import type { BackupGroup, SourcePort } from '../../src/index.ts'
+import type { BackupGroup } from '../../src/index.ts'
 import { imageOf, openTestGroup, temporaryDirectory } from './support.ts'
-import type { WriterTask } from './writer-thread.ts'
-
-interface Thread {
-  readonly answer: Promise<unknown>
-  readonly exited: Promise<number>
-  readonly worker: Worker
-}
-
-function startThread(port: SourcePort, volume: string, task: WriterTask, stop = new SharedArrayBuffer(4)): Thread {
-  const worker = new Worker(new URL('./writer-thread.ts', import.meta.url), {
-    workerData: { port, volume, task, stop },
-    execArgv: []
-  })
-  const answer = new Promise<unknown>((resolve, reject) => {
-    worker.once('message', resolve)
-    worker.once('error', reject)
-  })
-  const exited = new Promise<number>((resolve) => worker.once('exit', resolve))
-  return { answer, exited, worker }
-}
+import { startWriter } from './writers.ts'
 
 function blockThisThread(milliseconds: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds)
@@ -33,7 +13,7 @@ const soakMs = Number(process.env.TIDEMARK_SOAK_SECONDS ?? 4) * 1000
 describe('threads', () => {
   test('an exported source works in another thread, which ends by itself when nothing is pending', async () => {
     const group = await openTestGroup()
-    const thread = startThread(group.exportSource('s'), 'a', { kind: 'one write' })
+    const thread = startWriter(group.exportSource('s'), 'a', { kind: 'one write' })
     expect(await thread.answer).toMatchObject({ volume: 'a' })
     expect(await thread.exited).toBe(0)
     // Its thread is gone; it is closed from here, and its name is free.
@@ -44,7 +24,7 @@ describe('threads', () => {
 
   test('a port attaches once', async () => {
     const group = await openTestGroup()
-    const thread = startThread(group.exportSource('s'), 'a', { kind: 'attach twice' })
+    const thread = startWriter(group.exportSource('s'), 'a', { kind: 'attach twice' })
     expect(await thread.answer).toBe('TIDEMARK_LOCKED')
     await thread.exited
   })
@@ -52,7 +32,7 @@ describe('threads', () => {
   test('a host that blocks its event loop stops nothing', async () => {
     const group = await openTestGroup({ formationPeriodMs: 10 })
     const stop = new SharedArrayBuffer(4)
-    const thread = startThread(group.exportSource('s'), 'a', { kind: 'never pause', blockBytes: 64, blocks: 100 }, stop)
+    const thread = startWriter(group.exportSource('s'), 'a', { kind: 'never pause', blockBytes: 64, blocks: 100 }, stop)
     await new Promise<void>((resolve) => {
       group.on('set', ({ updates }) => {
         if (updates > 0) resolve()
@@ -105,7 +85,7 @@ describe('threads', () => {
       group.on('pressure', ({ step, state }) => pressed.push(`${step} ${state}`))
       const stop = new SharedArrayBuffer(4)
       const threads = volumes.map(({ name }) =>
-        startThread(group.exportSource(name), name, { kind: 'never pause', blockBytes, blocks }, stop)
+        startWriter(group.exportSource(name), name, { kind: 'never pause', blockBytes, blocks }, stop)
       )
       await closedSets(group, 3)
       const rssBefore = process.memoryUsage.rss()
