@@ -74,9 +74,9 @@ export class Membership {
   shownState(slot: number): ShownState {
     const state = this.states[slot]
     if (state === undefined || state === 'empty') return 'empty'
-    if (state === 'replacing') return 'failed'
     if (state === 'ending' || this.lastSets.has(slot)) return 'leaving'
-    return state === 'joining' || !this.setting.coordinator.members.includes(slot) ? 'joining' : 'active'
+    // What is seen of a replacement is itself, not whom it replaces.
+    return state !== 'member' || !this.setting.coordinator.members.includes(slot) ? 'joining' : 'active'
   }
 
   /** It is there, and neither on its way in nor out. */
