@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { failComponent, failSecondaryComponent } from '../../src/chaos.ts'
 import type { BackupGroup, TidemarkError, ViewReport } from '../../src/index.ts'
-import { activeIds, imageOf, openTestGroup, seeded, temporaryDirectory } from './support.ts'
+import { activeIds, imageOf, openTestGroup, seeded, temporaryDirectory, untilActive } from './support.ts'
 
 const KINDS = ['terminate', 'exit', 'throw', 'hang'] as const
 const HOUR_MS = 3600_000
@@ -218,11 +218,6 @@ describe('a component fails', () => {
     }
   }, 60_000)
 })
-
-/** Resolves when so many components are active: others come by themselves. */
-async function untilActive(group: BackupGroup, count: number): Promise<void> {
-  while (activeIds(group).length < count) await new Promise<void>((resolve) => group.once('view', () => resolve()))
-}
 
 describe('a secondary component fails', () => {
   test('again and again under load: another thread goes on with its files, every applied set is a consistent cut', async () => {

@@ -37,6 +37,11 @@ export function activeIds(group: BackupGroup): number[] {
     .map(({ id }) => id)
 }
 
+/** Resolves when so many components are active: others come by themselves. */
+export async function untilActive(group: BackupGroup, count: number): Promise<void> {
+  while (activeIds(group).length < count) await new Promise<void>((resolve) => group.once('view', () => resolve()))
+}
+
 export function imageOf(directory: string, volume: string): Buffer {
   return readFileSync(path.join(directory, 'volumes', `${volume}.img`))
 }
