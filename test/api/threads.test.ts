@@ -53,8 +53,10 @@ describe('threads', () => {
     expect(sets.forming - before.sets.forming).toBeGreaterThan(30)
   })
 
-  test('idle components sleep: below 2 % of one core with 4 components', async () => {
-    const group = await openTestGroup({ components: 4, formationPeriodMs: 1000 })
+  test('idle components sleep: below 2 % of one core with 4 of them, a spare, and all watched for hangs', async () => {
+    const options = { components: 4, spares: 1, hangTimeoutMs: 1000, formationPeriodMs: 1000 }
+    const group = await openTestGroup(options)
+    expect(group.status().components).toHaveLength(5)
     await group.openSource('s').volume('a').write(0, Buffer.of(1))
     await closedSets(group, 1)
     const before = process.cpuUsage()

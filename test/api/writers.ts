@@ -1,7 +1,6 @@
 import { Worker } from 'node:worker_threads'
-import { onTestFinished } from 'vitest'
 import type { BackupGroup, SourcePort, ViewReport } from '../../src/index.ts'
-import { imageOf } from './support.ts'
+import { imageOf } from './image.ts'
 import type { WriterTask } from './writer-thread.ts'
 
 export interface WriterThread {
@@ -53,10 +52,9 @@ export class Counters {
       const port = group.exportSource(`counter-${n}`)
       const task: WriterTask = { kind: 'count', volumes: COUNTED, offset: n * COUNTER_BYTES }
       const thread = startWriter(port, COUNTED[0], task, this.stop)
-      onTestFinished(() => void thread.worker.terminate())
       this.writers.push(thread.answer.then((last) => last as bigint))
     }
-    // Whoever waits for the end hears of it.
+    // Whoever waits for the end hears of it; a test that ends before closes the group, which ends them.
     for (const writer of this.writers) writer.catch(() => {})
   }
 
@@ -87,7 +85,7 @@ export class Counters {
     return Promise.all(this.writers)
   }
 
-  /** What the secondary volumes hold, by writer. */
+  /** What the secondary volumes hold, by writer. Between sets: only while applying is held, or over. */
   read(): [bigint, bigint, bigint][] {
     const images = COUNTED.map((name) => imageOf(this.directory, name))
     return this.writers.map(
