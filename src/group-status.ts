@@ -31,13 +31,16 @@ export function readStatus(view: StatusView): GroupStatus {
   const forming = board.loadForming()
   const responsibility = board.responsibility[forming & SET_WINDOW_MASK] as Uint8Array
   const tables = openTables(view.memory)
+  const components = componentsOf(view, responsibility)
+  // One that has just taken a place is heard of later than it is seen there.
+  const spares = view.spares.filter((id) => components.every((component) => component.id !== id))
   return {
     state: view.state,
     ...(suspension === undefined ? {} : { suspension: describe(suspension) }),
     view: (board.loadView() >> 2) + 1,
     sets: { ...view.positions },
     lagMs: lastApplied === undefined ? null : Math.max(0, Date.now() - lastApplied.consistencyTime),
-    components: [...componentsOf(view, responsibility), ...view.spares.map(spare)],
+    components: [...components, ...spares.map(spare)],
     volumes: volumes.map(({ name, size }, volume) => {
       const responsible = responsibility[volume] as number
       const table = tables[responsible]?.at(forming)

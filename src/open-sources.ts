@@ -50,6 +50,7 @@ export class OpenSources {
     const memory = new SourceMemory(SourceMemory.allocate(layout), layout)
     memory.storeAttached(slot)
     const id = this.nextId++
+    this.board.addOpened()
     this.sources.set(name, { id, name, memory, closers: [] })
     return { facts: { id, buffer: memory.buffer, layout, name }, memory, layout }
   }

@@ -33,7 +33,8 @@ const DOORBELL = 7
 const NEAR = 8
 const VIEW = 9
 const LENIENT = 10
-const GROUP_LINES = 11
+const OPENED = 11
+const GROUP_LINES = 12
 
 const QUIET = 0
 const MANIFESTED = 1
@@ -46,6 +47,7 @@ const IDENTITY = 7
 const SHOWN = 8
 const LACKS = 9
 const OLDEST_LACKING = 10
+const NO_ROOM = 11
 /** Of a member's line, in float64 words. */
 const DEATH = 6
 /** Of the view's line, each as bits of slots 0..31 and 32..63. */
@@ -220,6 +222,13 @@ export class Board {
   storeLenient(value: number): void {
     Atomics.store(this.group, LENIENT * LINE_INTS, value)
   }
+  /** Counts sources, by the host, before one can be used: a source that the control thread has not heard of yet is known of. */
+  addOpened(): void {
+    Atomics.add(this.group, OPENED * LINE_INTS, 1)
+  }
+  loadOpened(): number {
+    return Atomics.load(this.group, OPENED * LINE_INTS)
+  }
   loadShutdown(): number {
     return Atomics.load(this.group, SHUTDOWN * LINE_INTS)
   }
@@ -311,6 +320,14 @@ export class Board {
   }
   storeViewDone(slot: number, word: number): void {
     Atomics.store(this.members, slot * LINE_INTS + VIEW_DONE, word)
+  }
+
+  /** It cannot hold what it would have to take over. */
+  storeNoRoom(slot: number, value: number): void {
+    Atomics.store(this.members, slot * LINE_INTS + NO_ROOM, value)
+  }
+  loadNoRoom(slot: number): number {
+    return Atomics.load(this.members, slot * LINE_INTS + NO_ROOM)
   }
 
   /** The earliest set of which this component lacks bytes that it has to fetch again; undefined when none. */

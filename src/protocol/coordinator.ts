@@ -21,6 +21,8 @@ export interface CoordinatorSetting {
   readonly periodMs: number
   /** Number of secondary components; 0 when sets are formed and dropped. */
   readonly secondaries: number
+  /** Copies beside the responsible component's have no bytes. */
+  readonly metadataOnly?: boolean
   /** The first set to be formed (whole number). */
   readonly firstSet: number
   /** Makes durable that identifiers below it may be handed out; called before they are. */
@@ -80,6 +82,7 @@ export class Coordinator {
       ...shared,
       secondaries,
       lastSet: setting.firstSet - 1,
+      metadataOnly: setting.metadataOnly ?? false,
       merging: setting.merging,
       checkConservation: (set) => this.losses.check(set, this.loads),
       onSet: (progress) => setting.onSet(progress),
@@ -246,10 +249,6 @@ export class Coordinator {
   secondaryReplaced(): void {
     this.views.begin()
   }
-  /** Whether this component is given volumes in the forming set, and so works. */
-  isServing(slot: number, sinceSet: number): boolean {
-    return this.views.stands && this.forming > sinceSet && this.members.includes(slot)
-  }
 
   private repairResponsibility(members: readonly number[], eligible: readonly number[]): void {
     for (let set = this.line.secured + 1; set <= this.forming; set++) {
@@ -267,11 +266,10 @@ export class Coordinator {
       const loss = this.losses.of(set)
       if (loss !== undefined) lost.push(loss)
     }
-    const [first] = lost
-    if (first === undefined) return true
-    const oldest = first.sets[0] as number
-    if (!this.line.canStillBeSecured(oldest)) throw LossError.together(lost)
-    return this.line.secured >= oldest && this.isAllConserved()
+    const missing = lost.filter(({ sets }) => !this.line.isAtSecondary(sets[0] as number))
+    if (missing.length > 0) throw LossError.together(lost)
+    // What is being committed is secured in a moment; what waits for later sets is safe where it is.
+    return !lost.some(({ sets }) => this.line.isBeingCommitted(sets[0] as number))
   }
 
   /** Wakes everyone who may have something to do because a word of the board has changed. */

@@ -109,11 +109,21 @@ export class Credits implements Granter, LaneNotices {
     let granted = this.movingGranted[peer] ?? 0
     for (let missing = grantsMissing(asked, granted); missing > 0; missing--) {
       const chunk = this.places.grantMoving(peer)
-      assert(chunk >= 0, 'an arena has no room for the copies that a change of view moves to it')
+      if (chunk < 0) {
+        this.sayNoRoom()
+        break
+      }
       ;(this.outs[peer] as OutLink).notice(entry(ENTRY_GRANT, laneValue(LANE_MOVING, chunk)))
       granted++
     }
     this.movingGranted[peer] = granted
+  }
+
+  /** The change of view waits for it: the group has to say so. */
+  private sayNoRoom(): void {
+    const { board, slot, surroundings } = this.setting
+    board.storeNoRoom(slot, 1)
+    surroundings.ring()
   }
 
   discard(secured: number): void {

@@ -59,11 +59,11 @@ export class Membership {
     return this.wanted > this.setting.mirrors + 1
   }
 
-  /** It goes when its sets are secured, so that nothing has to be moved. */
+  /** It goes when its sets are secured, so that nothing has to be moved; one on its way in when it has come. */
   remove(slot: number): void {
     this.wanted--
     this.lastSets.set(slot, Number.POSITIVE_INFINITY)
-    this.setting.coordinator.leave(slot)
+    if (this.states[slot] !== 'joining') this.setting.coordinator.leave(slot)
   }
 
   isLeaving(slot: number): boolean {
@@ -74,9 +74,9 @@ export class Membership {
   shownState(slot: number): ShownState {
     const state = this.states[slot]
     if (state === undefined || state === 'empty') return 'empty'
-    if (state === 'replacing') return 'failed'
     if (state === 'ending' || this.lastSets.has(slot)) return 'leaving'
-    return state === 'joining' || !this.setting.coordinator.members.includes(slot) ? 'joining' : 'active'
+    // What is seen of a replacement is itself, not whom it replaces.
+    return state !== 'member' || !this.setting.coordinator.members.includes(slot) ? 'joining' : 'active'
   }
 
   /** It is there, and neither on its way in nor out. */
@@ -93,8 +93,12 @@ export class Membership {
     const { coordinator } = this.setting
     const state = this.states[slot]
     this.states[slot] = 'member'
-    if (state === 'replacing') coordinator.ready(slot)
-    else coordinator.join(slot)
+    if (state === 'replacing') {
+      coordinator.ready(slot)
+      return
+    }
+    coordinator.join(slot)
+    if (this.lastSets.has(slot)) coordinator.leave(slot)
   }
 
   /** The thread in this slot has exited, whatever it was doing, or never began. */
@@ -102,8 +106,8 @@ export class Membership {
     const { coordinator, host } = this.setting
     const state = this.states[slot]
     this.states[slot] = 'empty'
-    if (state === 'joining') return
     const isLeaving = this.lastSets.delete(slot)
+    if (state === 'joining') return
     if (this.isReplaced(slot, isLeaving || state === 'replacing')) {
       this.states[slot] = 'replacing'
       if (state !== 'replacing') coordinator.failed(slot, true)
@@ -118,6 +122,7 @@ export class Membership {
   viewStands(): void {
     const { coordinator } = this.setting
     for (const slot of this.lastSets.keys()) {
+      if (this.states[slot] !== 'member') continue
       const isSpared = !coordinator.isEligible(slot)
       this.lastSets.set(slot, isSpared ? coordinator.closeSet(undefined) : Number.POSITIVE_INFINITY)
     }

@@ -80,7 +80,10 @@ export class Refetch {
     if (view !== this.view) return
     const address = this.held.missing.found(id)
     if (address === undefined) return
-    this.put(address, bytes)
+    if (!this.put(address, bytes)) {
+      this.sayNoRoom()
+      return
+    }
     if (this.held.missing.isEmpty) this.closeChunk()
     this.tell()
     this.setting.surroundings.ring()
@@ -120,13 +123,14 @@ export class Refetch {
   }
 
   /** The update with its bytes takes the place of the one without. */
-  private put(address: number, data: Uint8Array): void {
+  private put(address: number, data: Uint8Array): boolean {
     const { ints, bytes } = this.arena
     const i = address >>> 2
     const length = ints[i + RECORD_LENGTH] as number
     assert(data.length === length, `${data.length} bytes were fetched where ${length} were asked for`)
     const recordBytes = recordBytesFor(length)
     const at = this.reserve(recordBytes)
+    if (at < 0) return false
     const j = at >>> 2
     for (let n = 0; n < HEADER_INTS; n++) ints[j + n] = ints[i + n] as number
     const before = ints[i + RECORD_BYTES] as number
@@ -139,13 +143,21 @@ export class Refetch {
     this.held.replace(address, at)
     // Last: a change of view counts whatever is not dropped.
     ints[i + RECORD_FLAGS] = (ints[i + RECORD_FLAGS] as number) | FLAG_DROPPED
+    return true
   }
 
+  private sayNoRoom(): void {
+    const { board, slot, surroundings } = this.setting
+    board.storeNoRoom(slot, 1)
+    surroundings.ring()
+  }
+
+  /** -1 when there is no memory left. */
   private reserve(recordBytes: number): number {
     if (this.at + recordBytes > this.end) {
       this.closeChunk()
       this.chunk = this.places.grantMoving(this.setting.slot)
-      assert(this.chunk >= 0, 'an arena has no room for the bytes that are fetched again')
+      if (this.chunk < 0) return -1
       const { chunkBytes } = this.arena.layout
       this.at = this.chunk * chunkBytes
       this.end = this.at + chunkBytes

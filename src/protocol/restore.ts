@@ -147,7 +147,8 @@ export class Restore {
     for (const slot of this.setting.members) {
       if (!hasSlot(nextLow, nextHigh, slot) || hasSlot(rule.hasLow, rule.hasHigh, slot)) continue
       this.sends.push(address, slot)
-      this.bytesTo[slot] = (this.bytesTo[slot] ?? 0) + (ints[i + RECORD_BYTES] as number)
+      const bytes = this.isBare(address, slot) ? HEADER_BYTES : (ints[i + RECORD_BYTES] as number)
+      this.bytesTo[slot] = (this.bytesTo[slot] ?? 0) + bytes
       this.sentHolders.push(nextLow, nextHigh)
     }
   }

@@ -31,8 +31,8 @@ export interface SetProgress {
   writtenBytes: number
 }
 
-/** Unsecured sets, the forming one included, while bytes are fetched again: half of the window. */
-const MOST_WHILE_FETCHING = 8
+/** Unsecured sets, the forming one included, where only metadata is mirrored: half of the window. */
+const MOST_WITH_METADATA = 8
 
 export interface SetLineSetting {
   readonly board: Board
@@ -41,6 +41,7 @@ export interface SetLineSetting {
   readonly sources: ReadonlySet<CountedSource>
   /** The last set of the time before (whole number). */
   readonly lastSet: number
+  readonly metadataOnly: boolean
   readonly merging: typeof Merging | undefined
   members(): readonly number[]
   forming(): number
@@ -90,32 +91,30 @@ export class SetLine {
     return newest !== undefined && (newest.state === 'closing' || newest.state === 'sealed')
   }
 
-  /**
-   * A set that is lost to the components may be whole at the secondary, its confirm on the way. False when it is not;
-   * true when that has to be awaited, or is so.
-   */
-  canStillBeSecured(set: number): boolean {
+  /** The secondary has all parts of this set: it is whole there, though the confirm may be on its way. */
+  isAtSecondary(set: number): boolean {
     const progress = this.sets.find((one) => one.set === set)
-    if (progress === undefined) return false
-    if (progress.state === 'transferring') this.noteJournaled(progress)
-    if (progress.state === 'journaled') this.commit(progress)
-    if (progress.state === 'committing') this.secureCommitted(progress)
-    return this.secured >= set || progress.state === 'committing'
+    if (progress?.state === 'transferring') this.noteJournaled(progress)
+    return progress?.state === 'journaled' || progress?.state === 'committing' || set <= this.secured
+  }
+
+  /** False as soon as it is secured. */
+  isBeingCommitted(set: number): boolean {
+    const progress = this.sets.find((one) => one.set === set)
+    return progress?.state === 'committing' && !this.secureCommitted(progress)
   }
 
   /**
-   * While bytes are fetched again nothing is secured, and the sets that will be secured as one have to be closed: there must
-   * be places for them in the window.
+   * Where bytes may have to be fetched again nothing is secured meanwhile, and the sets that will be secured as one have to be
+   * closed then: there must always be places for them in the window.
    */
   leavesRoom(): boolean {
-    const forming = this.setting.forming()
-    if (forming - this.secured <= MOST_WHILE_FETCHING) return true
-    const waiting = this.sets.filter(({ set }) => set > this.secured)
-    const bounds = waiting.map(({ set }) => this.merging.boundOf(set))
+    const { metadataOnly, forming } = this.setting
+    if (!metadataOnly || forming() - this.secured <= MOST_WITH_METADATA) return true
+    const bounds = this.sets.filter(({ set }) => set > this.secured).map(({ set }) => this.merging.boundOf(set))
     // Each fetch that ends binds its set to the forming one: that stays the same until all have ended.
-    if (this.lacksBytes(forming) || bounds.includes(undefined)) return false
-    const isBound = waiting.some(({ set }, n) => bounds[n] !== set)
-    return !isBound || bounds.some((bound) => bound !== undefined && bound >= forming)
+    if (this.lacksBytes(forming()) || bounds.includes(undefined)) return false
+    return bounds.some((bound) => bound !== undefined && bound >= forming())
   }
 
   /** Brings each of them on. Returns whether any got on. */

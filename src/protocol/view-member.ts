@@ -177,6 +177,7 @@ export class ViewMember {
     board.storeManifested(slot, secured)
     board.storeDiscarded(slot, secured)
     board.storePressure(slot, 0)
+    board.storeNoRoom(slot, 0)
     this.attachAll(this.component, before)
   }
 

@@ -24,6 +24,8 @@ export class ControlSources {
   private readonly tell: (notice: ControlNotice) => void
   private readonly mailAttach: (slot: number, facts: SourceFacts) => void
   private readonly sources = new Map<number, AttachedSource>()
+  /** So many were ever attached. */
+  attached = 0
 
   constructor(
     coordinator: Coordinator,
@@ -43,6 +45,7 @@ export class ControlSources {
     const memory = new SourceMemory(facts.buffer, facts.layout)
     const source: AttachedSource = { id: facts.id, memory, facts, closed: false, closedIn: 0 }
     this.sources.set(facts.id, source)
+    this.attached++
     this.coordinator.sources.add(source)
     if (suspended) memory.leaveOpen(SOURCE_SUSPENDED)
     // Its host chose a component that may have gone since.

@@ -5,6 +5,7 @@ import { LossError } from '../protocol/conservation.ts'
 import { Coordinator } from '../protocol/coordinator.ts'
 import { Membership } from '../protocol/membership.ts'
 import type { FinalPositions } from '../protocol/rebuild.ts'
+import type { FetchRequest } from '../protocol/refetch.ts'
 import type { SetProgress } from '../protocol/set-line.ts'
 import { ProtocolError } from '../protocol/setting.ts'
 import { openDirectory, type SecondaryDirectory } from '../secondary/directory.ts'
@@ -66,6 +67,7 @@ export class Control {
         policy: options.policy,
         periodMs: options.periodMs,
         secondaries,
+        metadataOnly: protocol.metadataOnly,
         firstSet: (this.directory?.lastSet ?? 0) + 1,
         raiseCeiling: (set) => this.directory?.raiseCeiling(set),
         onSet: (progress) => this.onSet(progress),
@@ -116,12 +118,7 @@ export class Control {
       module: options.refetchModule,
       volumeNames: options.volumeNames,
       tell,
-      onFetched: (request, bytes) => {
-        // First: what the board says of missing bytes is looked at together with it.
-        this.coordinator.fetchEnded(request.set)
-        this.components.mail(request.slot, { type: 'fetched', view: request.view, id: request.id, bytes })
-        this.step()
-      },
+      onFetched: (request, bytes) => this.onFetched(request, bytes),
       onHopeless: (error) => this.suspend('refetch', error)
     })
     this.requests = new MemberRequests(this.board, this.coordinator, this.membership, tell)
@@ -256,6 +253,8 @@ export class Control {
   private onView(view: number): void {
     this.membership.viewStands()
     this.requests.viewStands()
+    // Whoever hears of the view finds it so.
+    this.show()
     if (!this.coordinator.isRedundant) {
       const { members } = this.coordinator
       const message = `only ${members.length} components are left: nothing is taken until there are more`
@@ -316,7 +315,9 @@ export class Control {
       const dueInMs = this.coordinator.step(performance.now(), Date.now())
       this.membership.step()
       this.requests.step()
+      this.checkRoom()
       this.show()
+      this.requests.answer()
       this.sources.forgetClosed()
       this.tellPressure()
       this.tellRejected()
@@ -341,10 +342,31 @@ export class Control {
     this.tell({ type: 'spares', ids: spares })
   }
 
+  private onFetched(request: FetchRequest, bytes: Uint8Array): void {
+    // A source whose opening is still on its way to us may have written what was read.
+    if (this.board.loadOpened() !== this.sources.attached) {
+      setImmediate(() => this.onFetched(request, bytes))
+      return
+    }
+    // First: what the board says of missing bytes is looked at together with it.
+    this.coordinator.fetchEnded(request.set)
+    this.components.mail(request.slot, { type: 'fetched', view: request.view, id: request.id, bytes })
+    this.step()
+  }
+
   private schedule(dueInMs: number): void {
     clearTimeout(this.timer)
     this.closes.queueNext()
     this.timer = setTimeout(() => this.step(), Math.min(Math.max(1, Math.ceil(dueInMs)), NO_LONGER_THAN_MS))
+  }
+
+  /** Nothing is lost, but nothing gets on either: those who are left cannot hold what all of them held. */
+  private checkRoom(): void {
+    const slot = this.coordinator.members.find((member) => this.board.loadNoRoom(member) === 1)
+    if (slot === undefined) return
+    const component = this.board.loadIdentity(slot)
+    const message = `component ${component} has no memory for what it would have to take over from those that failed`
+    throw new TidemarkError('TIDEMARK_NOT_REDUNDANT', message, { component })
   }
 
   private tellPressure(): void {

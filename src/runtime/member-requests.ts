@@ -7,9 +7,9 @@ import type { ControlNotice } from './messages.ts'
 interface Join {
   readonly request: number
   readonly askedAt: number
-  /** Once a component for it runs. */
+  /** Once a component for it runs. If that one dies and is replaced there, it is the replacement that joins. */
   slot: number | undefined
-  /** The set that was forming when it had become a member; it works from the next one on. */
+  /** The set that was forming when the first view stood in which it is a member; it works from the next one on. */
   sinceSet: number | undefined
 }
 
@@ -31,6 +31,8 @@ export class MemberRequests {
   private returning: number[] = []
   /** By slot. */
   private readonly leaves = new Map<number, Leave>()
+  /** Told when the board shows it, so that whoever is answered finds it so. */
+  private readonly answers: ControlNotice[] = []
 
   constructor(board: Board, coordinator: Coordinator, membership: Membership, tell: (notice: ControlNotice) => void) {
     this.board = board
@@ -50,7 +52,7 @@ export class MemberRequests {
   }
 
   remove(request: number, id: number): void {
-    const slot = this.coordinator.members.find((member) => this.board.loadIdentity(member) === id)
+    const slot = this.slotOf(id)
     if (slot === undefined) {
       this.refuse(request, this.unknown(id))
       return
@@ -65,13 +67,14 @@ export class MemberRequests {
       this.refuse(request, new TidemarkError('TIDEMARK_NOT_REDUNDANT', message, { component: id }))
       return
     }
+    this.giveUpJoin(slot, id)
     this.leaves.set(slot, { requests: [request], id, askedAt: performance.now() })
     this.membership.remove(slot)
   }
 
   /** A component joins in this slot. Returns when it was asked for; undefined when nobody asked. */
   joins(slot: number): number | undefined {
-    const join = this.asked.find((candidate) => candidate.slot === undefined)
+    const join = this.asked.find((candidate) => candidate.slot === slot || this.isWaiting(candidate))
     if (join !== undefined) join.slot = slot
     return join?.askedAt
   }
@@ -79,11 +82,11 @@ export class MemberRequests {
   /** The component of this slot has ended. Returns when it was asked to leave; undefined when it was not. */
   left(slot: number, id: number): number | undefined {
     // One that was on its way in comes in another thread.
-    for (const join of this.asked) if (join.slot === slot) Object.assign(join, { slot: undefined, sinceSet: undefined })
+    for (const join of this.asked) if (join.slot === slot) join.sinceSet = undefined
     const leave = this.leaves.get(slot)
     if (leave === undefined || leave.id !== id) return undefined
     this.leaves.delete(slot)
-    for (const request of leave.requests) this.tell({ type: 'member', request, id })
+    for (const request of leave.requests) this.answers.push({ type: 'member', request, id })
     return leave.askedAt
   }
 
@@ -92,16 +95,19 @@ export class MemberRequests {
     return this.asked.flatMap(({ slot }) => (slot === undefined ? [] : [slot]))
   }
 
-  /** Tells of those that work now. */
+  /** Finds those that work now. */
   step(): void {
     if (!this.coordinator.stands) return
     for (const join of [...this.asked]) {
-      if (join.slot === undefined || !this.coordinator.members.includes(join.slot)) continue
-      join.sinceSet ??= this.coordinator.formingSet
+      if (join.slot === undefined || join.sinceSet === undefined) continue
       if (this.coordinator.formingSet <= join.sinceSet) continue
       this.asked.splice(this.asked.indexOf(join), 1)
-      this.tell({ type: 'member', request: join.request, id: this.board.loadIdentity(join.slot) })
+      this.answers.push({ type: 'member', request: join.request, id: this.board.loadIdentity(join.slot) })
     }
+  }
+
+  answer(): void {
+    for (const notice of this.answers.splice(0)) this.tell(notice)
   }
 
   awaitView(request: number): void {
@@ -113,6 +119,11 @@ export class MemberRequests {
   }
 
   viewStands(): void {
+    // Now, since the set may be closed before anything else is done.
+    const { members, formingSet } = this.coordinator
+    for (const join of this.asked) {
+      if (join.slot !== undefined && members.includes(join.slot)) join.sinceSet ??= formingSet
+    }
     for (const request of this.returning.splice(0)) this.tell({ type: 'member', request, id: -1 })
   }
 
@@ -122,5 +133,29 @@ export class MemberRequests {
 
   unknown(id: number): TidemarkError {
     return new TidemarkError('TIDEMARK_UNKNOWN_COMPONENT', `there is no component ${String(id)}`, { component: id })
+  }
+
+  /** Members and those on their way in, who are seen in the status. */
+  private slotOf(id: number): number | undefined {
+    for (let slot = 0; slot < this.board.layout.slots; slot++) {
+      if (this.membership.shownState(slot) !== 'empty' && this.board.loadIdentity(slot) === id) return slot
+    }
+    return undefined
+  }
+
+  /** No component runs for it, or not any more. */
+  private isWaiting({ slot }: Join): boolean {
+    return slot === undefined || this.membership.shownState(slot) === 'empty'
+  }
+
+  /** Whoever asked for the component of this slot does not get it; nor another one, since one less is wanted. */
+  private giveUpJoin(slot: number, id: number): void {
+    const mayHave = (join: Join): boolean => this.membership.isJoining(slot) && this.isWaiting(join)
+    const join = this.asked.find((candidate) => candidate.slot === slot) ?? this.asked.find(mayHave)
+    if (join === undefined) return
+    this.asked.splice(this.asked.indexOf(join), 1)
+    const message = `component ${id} was removed before it worked`
+    const error = new TidemarkError('TIDEMARK_UNKNOWN_COMPONENT', message, { component: id })
+    this.refuse(join.request, error)
   }
 }

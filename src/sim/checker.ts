@@ -121,7 +121,7 @@ export class Checker {
       for (const [position, update] of list.entries()) {
         if (!update.acknowledged) {
           if (update.copies.size > 0) throw new Violation('I4', `update ${source}:${position} was not cut back`)
-        } else if (update.set > this.secured) this.checkHeld(source, position, update)
+        } else if (!this.isAtSecondary(update.set)) this.checkHeld(source, position, update)
       }
     }
   }
@@ -140,8 +140,15 @@ export class Checker {
     if (this.scenario.secondaries > 0) this.compare(images, `after the group was suspended at set ${this.modelled}`)
   }
 
+  /** Secured, or whole in the journals of all secondary components. */
+  private isAtSecondary(set: number): boolean {
+    if (set <= this.secured) return true
+    const { secondaries } = this.scenario
+    return secondaries > 0 && (this.parts.get(set) ?? 0) === secondaries
+  }
+
   private unsecured(): Update[] {
-    return [...this.bySet.values()].flat().filter((update) => update.set > this.secured)
+    return [...this.bySet.values()].flat().filter((update) => !this.isAtSecondary(update.set))
   }
 
   private findCopies(members: readonly number[], addressesOf: (slot: number) => readonly number[]): void {

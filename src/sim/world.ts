@@ -114,6 +114,7 @@ export class World {
         policy: scenario.policy,
         periodMs: scenario.periodMs,
         secondaries,
+        metadataOnly: scenario.metadataOnly,
         firstSet: scenario.firstSet,
         raiseCeiling: () => {},
         onSet: (progress) => this.onSet(progress),

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { failComponent, failSecondaryComponent } from '../../src/chaos.ts'
 import type { BackupGroup, TidemarkError, ViewReport } from '../../src/index.ts'
-import { activeIds, imageOf, openTestGroup, seeded, temporaryDirectory } from './support.ts'
+import { activeIds, imageOf, openTestGroup, seeded, temporaryDirectory, untilActive } from './support.ts'
 
 const KINDS = ['terminate', 'exit', 'throw', 'hang'] as const
 const HOUR_MS = 3600_000
@@ -14,7 +14,7 @@ describe('a component fails', () => {
   for (const how of KINDS) {
     test(`by ${how}: a spare takes its place, no source sees an error, nothing acknowledged is lost`, async () => {
       const directory = temporaryDirectory()
-      const group = await openTestGroup({ secondary: { directory }, formationPeriodMs: HOUR_MS, hangTimeoutMs: 200 })
+      const group = await openTestGroup({ secondary: { directory }, formationPeriodMs: HOUR_MS, hangTimeoutMs: 600 })
       const views: ViewReport[] = []
       group.on('view', (report) => views.push(report))
       const source = group.openSource('s', { component: 1 })
@@ -184,7 +184,7 @@ describe('a component fails', () => {
       components: 4,
       secondary: { directory },
       formationPeriodMs: 10,
-      hangTimeoutMs: 200
+      hangTimeoutMs: 600
     })
     const random = seeded(11)
     let over = false
@@ -218,11 +218,6 @@ describe('a component fails', () => {
     }
   }, 60_000)
 })
-
-/** Resolves when so many components are active: others come by themselves. */
-async function untilActive(group: BackupGroup, count: number): Promise<void> {
-  while (activeIds(group).length < count) await new Promise<void>((resolve) => group.once('view', () => resolve()))
-}
 
 describe('a secondary component fails', () => {
   test('again and again under load: another thread goes on with its files, every applied set is a consistent cut', async () => {

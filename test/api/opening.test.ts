@@ -48,7 +48,8 @@ describe('opening', () => {
       // Not there yet: refused rather than ignored.
       ['secondary.url', { ...good, secondary: { url: 'http://127.0.0.1:1' } }],
       ['secondary.history', { ...good, secondary: { directory: 'x', history: { sets: 3 } } }],
-      ['mirrorContent', { ...good, mirrorContent: 'metadata' }],
+      ['mirrorContent', { ...good, mirrorContent: 'everything' }],
+      ['refetch', { ...good, mirrorContent: 'metadata' }],
       ['lagTargetMs', { ...good, lagTargetMs: 100 }]
     ]
     for (const [option, options] of bad) {

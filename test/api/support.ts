@@ -1,8 +1,10 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { onTestFinished } from 'vitest'
 import { type BackupGroup, type GroupOptions, openGroup } from '../../src/index.ts'
+
+export { imageOf } from './image.ts'
 
 /** A directory that is gone after the test. */
 export function temporaryDirectory(): string {
@@ -37,8 +39,9 @@ export function activeIds(group: BackupGroup): number[] {
     .map(({ id }) => id)
 }
 
-export function imageOf(directory: string, volume: string): Buffer {
-  return readFileSync(path.join(directory, 'volumes', `${volume}.img`))
+/** Resolves when so many components are active: others come by themselves. */
+export async function untilActive(group: BackupGroup, count: number): Promise<void> {
+  while (activeIds(group).length < count) await new Promise<void>((resolve) => group.once('view', () => resolve()))
 }
 
 /** Numbers that a seed decides. */

@@ -1,27 +1,7 @@
-import { Worker } from 'node:worker_threads'
 import { describe, expect, test } from 'vitest'
-import type { BackupGroup, SourcePort, TidemarkError } from '../../src/index.ts'
+import type { BackupGroup, TidemarkError } from '../../src/index.ts'
 import { imageOf, openTestGroup, temporaryDirectory } from './support.ts'
-import type { WriterTask } from './writer-thread.ts'
-
-interface Thread {
-  readonly answer: Promise<unknown>
-  readonly exited: Promise<number>
-  readonly worker: Worker
-}
-
-function startThread(port: SourcePort, volume: string, task: WriterTask, stop = new SharedArrayBuffer(4)): Thread {
-  const worker = new Worker(new URL('./writer-thread.ts', import.meta.url), {
-    workerData: { port, volume, task, stop },
-    execArgv: []
-  })
-  const answer = new Promise<unknown>((resolve, reject) => {
-    worker.once('message', resolve)
-    worker.once('error', reject)
-  })
-  const exited = new Promise<number>((resolve) => worker.once('exit', resolve))
-  return { answer, exited, worker }
-}
+import { startWriter } from './writers.ts'
 
 function blockThisThread(milliseconds: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds)
@@ -33,7 +13,7 @@ const soakMs = Number(process.env.TIDEMARK_SOAK_SECONDS ?? 4) * 1000
 describe('threads', () => {
   test('an exported source works in another thread, which ends by itself when nothing is pending', async () => {
     const group = await openTestGroup()
-    const thread = startThread(group.exportSource('s'), 'a', { kind: 'one write' })
+    const thread = startWriter(group.exportSource('s'), 'a', { kind: 'one write' })
     expect(await thread.answer).toMatchObject({ volume: 'a' })
     expect(await thread.exited).toBe(0)
     // Its thread is gone; it is closed from here, and its name is free.
@@ -44,7 +24,7 @@ describe('threads', () => {
 
   test('a port attaches once', async () => {
     const group = await openTestGroup()
-    const thread = startThread(group.exportSource('s'), 'a', { kind: 'attach twice' })
+    const thread = startWriter(group.exportSource('s'), 'a', { kind: 'attach twice' })
     expect(await thread.answer).toBe('TIDEMARK_LOCKED')
     await thread.exited
   })
@@ -52,7 +32,7 @@ describe('threads', () => {
   test('a host that blocks its event loop stops nothing', async () => {
     const group = await openTestGroup({ formationPeriodMs: 10 })
     const stop = new SharedArrayBuffer(4)
-    const thread = startThread(group.exportSource('s'), 'a', { kind: 'never pause', blockBytes: 64, blocks: 100 }, stop)
+    const thread = startWriter(group.exportSource('s'), 'a', { kind: 'never pause', blockBytes: 64, blocks: 100 }, stop)
     await new Promise<void>((resolve) => {
       group.on('set', ({ updates }) => {
         if (updates > 0) resolve()
@@ -73,8 +53,10 @@ describe('threads', () => {
     expect(sets.forming - before.sets.forming).toBeGreaterThan(30)
   })
 
-  test('idle components sleep: below 2 % of one core with 4 components', async () => {
-    const group = await openTestGroup({ components: 4, formationPeriodMs: 1000 })
+  test('idle components sleep: below 2 % of one core with 4 of them, a spare, and all watched for hangs', async () => {
+    const options = { components: 4, spares: 1, hangTimeoutMs: 1000, formationPeriodMs: 1000 }
+    const group = await openTestGroup(options)
+    expect(group.status().components).toHaveLength(5)
     await group.openSource('s').volume('a').write(0, Buffer.of(1))
     await closedSets(group, 1)
     const before = process.cpuUsage()
@@ -105,7 +87,7 @@ describe('threads', () => {
       group.on('pressure', ({ step, state }) => pressed.push(`${step} ${state}`))
       const stop = new SharedArrayBuffer(4)
       const threads = volumes.map(({ name }) =>
-        startThread(group.exportSource(name), name, { kind: 'never pause', blockBytes, blocks }, stop)
+        startWriter(group.exportSource(name), name, { kind: 'never pause', blockBytes, blocks }, stop)
       )
       await closedSets(group, 3)
       const rssBefore = process.memoryUsage.rss()
@@ -163,15 +145,13 @@ describe('a thread of the host dies with its source attached', () => {
     const directory = temporaryDirectory()
     const group = await openTestGroup({ secondary: { directory } })
     const stop = new SharedArrayBuffer(4)
-    const task = { kind: 'never pause', blockBytes: 64, blocks: 8 }
+    const task = { kind: 'never pause', blockBytes: 64, blocks: 8 } as const
     const port = group.exportSource('doomed')
-    const worker = new Worker(new URL('./writer-thread.ts', import.meta.url), {
-      workerData: { port, volume: 'a', task, stop }
-    })
+    const thread = startWriter(port, 'a', task, stop)
     const other = group.openSource('other')
     const warned = new Promise<TidemarkError>((resolve) => group.once('warning', resolve))
     await untilTaken(group)
-    await worker.terminate()
+    await thread.worker.terminate()
     const warning = await warned
     expect(warning).toMatchObject({ code: 'TIDEMARK_CLOSED', details: { source: 'doomed' } })
     await other.volume('b').write(0, Buffer.of(7))

@@ -7,6 +7,8 @@ export type WriterTask =
   | { readonly kind: 'attach twice' }
   /** Writes numbers to all blocks of `volume`, round after round, until told to stop; tells what it wrote last. */
   | { readonly kind: 'never pause'; readonly blockBytes: number; readonly blocks: number }
+  /** Writes 1, 2, 3 ... to `volumes`, each awaited, until told to stop; tells the last number. */
+  | { readonly kind: 'count'; readonly volumes: readonly string[]; readonly offset: number }
 
 const { port, volume, task } = workerData as { port: SourcePort; volume: string; task: WriterTask }
 
@@ -25,6 +27,19 @@ async function run(): Promise<unknown> {
       }
     case 'never pause':
       return neverPause(task.blockBytes, task.blocks)
+    case 'count':
+      return count(task.volumes, task.offset)
+  }
+
+  async function count(volumes: readonly string[], offset: number): Promise<bigint> {
+    const stop = new Int32Array(workerData.stop as SharedArrayBuffer)
+    const value = Buffer.alloc(8)
+    let last = 0n
+    while (stop[0] === 0) {
+      value.writeBigUInt64LE(++last)
+      for (const name of volumes) await source.volume(name).write(offset, value)
+    }
+    return last
   }
 
   function neverPause(blockBytes: number, blocks: number): { written: number; longestMs: number } {
