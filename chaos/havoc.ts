@@ -1,4 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises'
+import { failSecondaryComponent } from '../src/chaos.ts'
 import { type BackupGroup, TidemarkError } from '../src/index.ts'
 import { Random } from '../src/sim/random.ts'
 import type { Copies } from './copies.ts'
@@ -17,10 +18,11 @@ const CALM_BREATH_MS = 250
 /** A component that dies at the wrong moment for its own leave or look. */
 const GONE_MEANWHILE = ['TIDEMARK_UNKNOWN_COMPONENT', 'TIDEMARK_NOT_REDUNDANT']
 
-type Act = 'kill' | 'kill many' | 'join' | 'leave' | 'sets' | 'hold' | 'look'
+type Act = 'kill' | 'kill many' | 'secondary' | 'join' | 'leave' | 'sets' | 'hold' | 'look'
 const WEIGHTS: readonly (readonly [Act, number, readonly Kind[]])[] = [
   ['kill', 8, KILLS],
   ['kill many', 3, KILLS],
+  ['secondary', 2, ['secondary']],
   ['join', 2, ['join']],
   ['leave', 2, ['leave']],
   ['sets', 3, ['sets']],
@@ -58,6 +60,7 @@ export class Havoc {
   private leaving = 0
   private labels = 0
   private redundantSince = 0
+  private isSecondaryDead = false
   private breathMs: number
 
   constructor(frame: HavocFrame) {
@@ -123,6 +126,9 @@ export class Havoc {
       case 'kill many':
         for (let n = 0; n < this.frame.plan.options.mirrors; n++) this.follow(this.killOne())
         break
+      case 'secondary':
+        if (this.frame.plan.secondaryComponents > 0 && !this.isSecondaryDead) this.follow(this.killSecondary())
+        break
       case 'join':
         if (this.joining === 0 && this.size() < MOST_COMPONENTS) this.follow(this.join())
         break
@@ -148,6 +154,18 @@ export class Havoc {
       })
       .finally(() => this.underWay.delete(followed))
     this.underWay.add(followed)
+  }
+
+  /** One at a time: the next one when another thread has gone on with its files. */
+  private async killSecondary(): Promise<void> {
+    const { group, plan, totals, log } = this.frame
+    const index = this.random.below(Math.min(plan.secondaryComponents, plan.options.volumes.length))
+    this.isSecondaryDead = true
+    log.note(`kill secondary component ${index}`)
+    await failSecondaryComponent(group, index)
+    totals.secondaryKills++
+    log.note(`secondary component ${index} is back`)
+    this.isSecondaryDead = false
   }
 
   private size(): number {

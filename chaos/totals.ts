@@ -17,6 +17,7 @@ export interface TotalsRecord {
   readonly killedTogether: number
   readonly views: number
   readonly takenForHung: number
+  readonly secondaryKills: number
   readonly joins: number
   readonly leaves: number
   /** Steps that were taken against memory running short. */
@@ -37,6 +38,7 @@ export class Totals {
   views = 0
   /** Components that were taken for hung; more than were made to hang is the machine's doing. */
   takenForHung = 0
+  secondaryKills = 0
   joins = 0
   leaves = 0
   pressures = 0

@@ -1,4 +1,4 @@
-/** What went wrong, for programs: stable names, documented in docs/errors.md. */
+/** What went wrong, for programs: stable names. */
 export type TidemarkErrorCode =
   | 'TIDEMARK_OPTIONS'
   | 'TIDEMARK_UNKNOWN_VOLUME'

@@ -11,8 +11,7 @@ import { assert } from './setting.ts'
  *
  * Every lane is kept at two chunks that are granted and not closed, more while a transaction asked for more. Lanes that
  * have fewer are served first come, first served; while one has to wait, this component is under pressure and the set is
- * closed early. No lane may ask for more than a share that all lanes could have at once: so who waits at the head of one
- * holder's queue never waits for what another waiter got elsewhere.
+ * closed early. How much a lane may ask for, so that nobody waits in a circle: transactionChunks in members.ts.
  */
 const USUAL_CHUNKS = 2
 

@@ -4,7 +4,7 @@ import { Merging } from './merging.ts'
 import { isAfter } from './set-identifier.ts'
 
 /** Why a set was closed. */
-export type CloseReason = 'period' | 'asked' | 'memory' | 'end'
+export type CloseReason = 'period' | 'asked' | 'memory'
 
 export interface SetProgress {
   readonly set: number
