@@ -143,8 +143,8 @@ export class ViewChanges {
         )
         setting.board.storeMembership(this.slots, this.eligible, [...this.fresh])
         setting.publish(positions)
-        setting.onReassigned(this.view)
         this.enter(PHASE_REBUILD)
+        setting.onReassigned(this.view)
         return true
       }
       case PHASE_REBUILD:
@@ -169,10 +169,14 @@ export class ViewChanges {
 
   /** Overridden in the simulator's broken variants only. */
   protected allDone(): boolean {
-    if (this.awaited.size > 0 || this.slots.length === 0) return false
+    if (this.slots.length === 0) return false
     const { board, secondaries } = this.setting
     const word = this.view * 4 + this.phase
-    for (const slot of this.slots) if (board.loadViewDone(slot) !== word) return false
+    for (const slot of this.slots) {
+      // One that is still on its way has nothing to stop: the others cut back meanwhile.
+      if (this.phase === PHASE_STOP && this.awaited.has(slot)) continue
+      if (this.awaited.has(slot) || board.loadViewDone(slot) !== word) return false
+    }
     // Secondary components have nothing to restore.
     if (this.phase === PHASE_RESTORE) return true
     for (let n = 0; n < secondaries; n++) if (board.loadSecondaryViewDone(n) !== word) return false

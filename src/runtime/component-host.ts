@@ -1,5 +1,4 @@
 import { TidemarkError } from '../errors.ts'
-import { Arena } from '../memory/arena.ts'
 import type { Board } from '../memory/board.ts'
 import { CHUNK_FREE, ChunkTable } from '../memory/chunk-table.ts'
 import { clockMicroseconds } from '../memory/clock.ts'
@@ -17,6 +16,8 @@ export interface ComponentHostSetting {
   readonly hangTimeoutMs: number
   /** What a component is started with, beside its slot and port. */
   task(slot: number, isFounder: boolean): Omit<ComponentTask, 'port' | 'slot'>
+  /** What members were told last before they rebuilt: one that begins meanwhile must know it too. */
+  facts(slot: number): ComponentMail | undefined
   onNotice(notice: ThreadNotice): void
   /** It was in no view that stood: nobody counts on what it holds. */
   holdsNothing(slot: number): boolean
@@ -61,6 +62,8 @@ export class ThreadedComponents implements ComponentHost {
   private readonly hangs: HangWatch
   private readonly components: (Component | undefined)[] = []
   private readonly overwritten = new Set<number>()
+  /** Memory of failed components that is to be overwritten. */
+  private readonly spoilt: Uint8Array[] = []
   private nextId = 0
   private readonly spareIds: number[] = []
   private warming = 0
@@ -169,6 +172,8 @@ export class ThreadedComponents implements ComponentHost {
     const thread = this.pool.start<ComponentTask>(task, isWarm, (notice) => this.setting.onNotice(notice))
     const component = { id, thread, isOrderly: false, isHung: false, seenAt: performance.now(), isEnding: false }
     this.components[slot] = component
+    const facts = this.setting.facts(slot)
+    if (facts !== undefined) this.mail(slot, facts)
     thread.ended.then(
       (outcome) => this.hasEnded(slot, component, outcome && TidemarkError.fromRecord(outcome)),
       (error: unknown) => this.hasEnded(slot, component, error)
@@ -190,9 +195,8 @@ export class ThreadedComponents implements ComponentHost {
       return
     }
     const { id, isOrderly, isHung } = component
+    if (this.overwritten.delete(slot)) this.spoilt.push(...this.whatItHeld(slot))
     this.setting.onEnded({ slot, id, isOrderly, isHung, diedAt: this.deathOf(slot, component), cause })
-    // Now that the view changes: a secondary component that reads it finds out that it must not.
-    if (this.overwritten.delete(slot)) this.overwrite(slot)
   }
 
   private deathOf(slot: number, component: Component): number {
@@ -227,18 +231,26 @@ export class ThreadedComponents implements ComponentHost {
     this.setting.onSpare()
   }
 
-  /** What nobody may need: all that it held. What was free holds nothing. */
-  private overwrite(slot: number): void {
+  /**
+   * For tests: overwrites what failed components held. When everybody has stopped and cuts back: a secondary component that
+   * reads it finds out that the view has changed, and nothing is moved there yet.
+   */
+  spoil(): void {
+    for (const bytes of this.spoilt.splice(0)) bytes.fill(0xdd)
+  }
+
+  private whatItHeld(slot: number): Uint8Array[] {
     const { arenas, arenaLayout, chunkTables } = this.setting.memory
     const buffer = arenas[slot]
     const table = chunkTables[slot]
-    if (buffer === undefined || table === undefined) return
-    const { bytes } = new Arena(buffer, arenaLayout)
+    if (buffer === undefined || table === undefined) return []
     const chunks = new ChunkTable(table)
-    const { chunkBytes } = arenaLayout
+    const held: Uint8Array[] = []
     for (let chunk = 0; chunk < chunks.chunks; chunk++) {
-      const from = chunk * chunkBytes
-      if (chunks.stateOf(chunk) !== CHUNK_FREE) bytes.fill(0xdd, from, Math.max(from, chunks.endOf(chunk)))
+      const from = chunk * arenaLayout.chunkBytes
+      const end = chunks.endOf(chunk)
+      if (chunks.stateOf(chunk) !== CHUNK_FREE && end > from) held.push(new Uint8Array(buffer, from, end - from))
     }
+    return held
   }
 }

@@ -16,7 +16,15 @@ import { FailoverTimes } from './failover-times.ts'
 import { Fetches } from './fetches.ts'
 import { openTables } from './group-memory.ts'
 import { MemberRequests } from './member-requests.ts'
-import type { ControlNotice, ControlOptions, HostRequest, SetPositions, SetRecord, ThreadNotice } from './messages.ts'
+import type {
+  ComponentMail,
+  ControlNotice,
+  ControlOptions,
+  HostRequest,
+  SetPositions,
+  SetRecord,
+  ThreadNotice
+} from './messages.ts'
 import { SecondaryHost } from './secondary-host.ts'
 import { SourceWatch } from './source-watch.ts'
 
@@ -48,6 +56,8 @@ export class Control {
   private abandoned = false
   private ending = false
   private rejected = 0
+  /** Acknowledged positions of the last change of view. */
+  private final: FinalPositions | undefined
   private shownSpares: readonly number[] = []
   private onProgress: (() => void) | undefined
 
@@ -72,7 +82,10 @@ export class Control {
         raiseCeiling: (set) => this.directory?.raiseCeiling(set),
         onSet: (progress) => this.onSet(progress),
         publishFinal: (positions) => this.publish(positions),
-        onReassigned: () => this.times.reassigned(),
+        onReassigned: () => {
+          this.times.reassigned()
+          this.components.spoil()
+        },
         onView: (view) => this.onView(view)
       },
       performance.now()
@@ -101,6 +114,7 @@ export class Control {
       },
       onNotice: (notice) => this.onNotice(notice),
       holdsNothing: (slot) => this.coordinator.isFresh(slot),
+      facts: (slot) => this.final && this.factsFor(slot, this.final),
       onSpare: () => this.step(),
       onStarted: (slot) => this.onStarted(slot),
       onEnded: (end) => this.onEnded(end),
@@ -128,6 +142,7 @@ export class Control {
       secondaryOf,
       lastSet: this.coordinator.formingSet - 1,
       onNotice: (notice) => this.onNotice(notice),
+      onDied: () => this.step(),
       onReplaced: () => {
         this.requests.viewBegins()
         this.coordinator.secondaryReplaced()
@@ -245,9 +260,12 @@ export class Control {
 
   private publish(positions: FinalPositions): void {
     this.sources.noteFinished()
-    for (const slot of this.coordinator.members) {
-      this.components.mail(slot, { type: 'view', positions, sources: this.sources.attachedTo(slot) })
-    }
+    this.final = positions
+    for (const slot of this.coordinator.members) this.components.mail(slot, this.factsFor(slot, positions))
+  }
+
+  private factsFor(slot: number, positions: FinalPositions): ComponentMail {
+    return { type: 'view', positions, sources: this.sources.attachedTo(slot) }
   }
 
   private onView(view: number): void {
@@ -302,14 +320,15 @@ export class Control {
       this.onProgress?.()
       return
     }
-    // Answered before anything is looked at: what changes afterwards rings again.
-    this.board.answerDoorbell()
     this.step()
   }
 
   private step(): void {
     // Once it ends, nothing may set the timer again: it would keep this thread.
     if (this.ending || this.failed || !this.isOpen) return
+    // Before anything is looked at: what changes afterwards rings again. At every step, not only when it has rung: one that
+    // died between pressing the bell and ringing leaves it pressed, and nobody else would ring.
+    this.board.answerDoorbell()
     try {
       this.closes.takeNext()
       const dueInMs = this.coordinator.step(performance.now(), Date.now())

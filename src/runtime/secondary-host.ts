@@ -16,6 +16,8 @@ export interface SecondaryHostSetting {
   /** The last set of the time before. */
   readonly lastSet: number
   onNotice(notice: ThreadNotice): void
+  /** One has died; whatever it was about to say was not said. */
+  onDied(): void
   /** One was started again: what it had not journaled has to be sent again. */
   onReplaced(): void
   /** One cannot go on, nor be started again. */
@@ -88,6 +90,7 @@ export class SecondaryHost {
     thread.terminate()
     await thread.exited
     if (this.isOver) return
+    this.setting.onDied()
     const next = this.begin(index, true)
     await next.running.then(
       () => this.setting.onReplaced(),

@@ -9,7 +9,7 @@ import type { SetProgress } from '../protocol/set-line.ts'
 import { SetReceiver } from '../protocol/set-receiver.ts'
 import type { Place, Surroundings } from '../protocol/setting.ts'
 import { ViewChanges } from '../protocol/view-changes.ts'
-import { ViewMember } from '../protocol/view-member.ts'
+import { type ViewFacts, ViewMember } from '../protocol/view-member.ts'
 import { Checker } from './checker.ts'
 import { type Coverage, emptyCoverage } from './coverage.ts'
 import { Faults } from './faults.ts'
@@ -70,6 +70,8 @@ export class World {
   private readonly primary: Primary
   /** By slot: fetched bytes on their way to the component. */
   private readonly mail: { view: number; id: number; bytes: Uint8Array }[][] = []
+  /** What members are told before they rebuild. */
+  private facts: ((slot: number) => ViewFacts) | undefined
   private rung = true
   private nowMs = 1_000_000
   private dueAt = 0
@@ -181,6 +183,8 @@ export class World {
     const Member = variant?.member ?? ViewMember
     const member = new Member(place, parts, firstSet)
     this.members[slot] = member
+    // Its mailbox was there before it.
+    if (this.facts !== undefined) member.prepare(this.facts(slot))
     const parking = this.board.parking[slot]
     this.mail[slot] = []
     const step = (): number => this.takeMail(slot, member) + member.step()
@@ -316,10 +320,11 @@ export class World {
 
   private publish(final: FinalPositions): void {
     this.story?.settled(final)
-    for (const slot of this.coordinator.members) {
-      const sources = this.sources.filter(({ memory }) => memory.loadAttached() === slot)
-      this.members[slot]?.prepare({ final, sources })
-    }
+    this.facts = (slot) => ({
+      final,
+      sources: this.sources.filter(({ memory }) => memory.loadAttached() === slot)
+    })
+    for (const slot of this.coordinator.members) this.members[slot]?.prepare(this.facts(slot))
   }
 
   private onView(view: number): void {

@@ -23,9 +23,9 @@ describe('one change of view', () => {
       'repair 0,2 by 0,2',
       'members 0,2 eligible 0,2 fresh ',
       'publish',
-      'reassigned 1',
       'rebuild 1',
-      'wake'
+      'wake',
+      'reassigned 1'
     ])
     stage.secondaryDone()
     stage.done(0, 2)
@@ -86,25 +86,28 @@ describe('one change of view', () => {
     expect([stage.views.stands, stage.views.current]).toEqual([true, 0])
   })
 
-  test('one that is to be replaced is awaited, then its part is', () => {
+  test('one that is to be replaced has nothing to stop; then it is awaited, and its part is', () => {
     const stage = new ViewStage()
     stage.views.failed(1, true)
     // What its predecessor said last does not count.
     stage.board.storeViewDone(1, 0 * 4 + PHASE_RUN)
     stage.secondaryDone()
-    stage.done(0, 2)
     expect(stage.phase).toBe(PHASE_STOP)
+    stage.done(0, 2)
+    expect(stage.said()).toContain('members 0,1,2 eligible 0,1,2 fresh 1')
+    expect(stage.phase).toBe(PHASE_REBUILD)
+    stage.secondaryDone()
+    stage.done(0, 2)
+    expect(stage.phase).toBe(PHASE_REBUILD)
     // Not even the right word, before it is known that it is there.
     stage.done(1)
-    expect(stage.phase).toBe(PHASE_STOP)
+    expect(stage.phase).toBe(PHASE_REBUILD)
     stage.board.storeViewDone(1, -1)
     stage.views.ready(1)
     stage.views.step()
-    expect(stage.phase).toBe(PHASE_STOP)
-    stage.said()
-    stage.done(1)
-    expect(stage.said()).toContain('members 0,1,2 eligible 0,1,2 fresh 1')
     expect(stage.phase).toBe(PHASE_REBUILD)
+    stage.done(1)
+    expect(stage.phase).toBe(PHASE_RESTORE)
   })
 
   test('nobody is left: it waits for one that joins', () => {
@@ -150,20 +153,23 @@ describe('a further death', () => {
     stage.views.ready(1)
     stage.goOn(at)
     stage.views.failed(1, true)
+    stage.goOn(PHASE_REBUILD)
     stage.secondaryDone()
     stage.done(0, 1, 2)
-    expect(stage.phase).toBe(PHASE_STOP)
-    stage.views.ready(1)
-    stage.goOn(PHASE_REBUILD)
+    expect(stage.phase).toBe(PHASE_REBUILD)
     expect(stage.board.loadFresh()).toEqual([1])
+    stage.views.ready(1)
+    stage.goOn()
+    expect(stage.views.stands).toBe(true)
   })
 
   test('the replacement never comes: the others go on without it', () => {
     const stage = new ViewStage()
     stage.views.failed(1, true)
+    stage.goOn(PHASE_REBUILD)
     stage.secondaryDone()
     stage.done(0, 2)
-    expect(stage.phase).toBe(PHASE_STOP)
+    expect(stage.phase).toBe(PHASE_REBUILD)
     stage.views.failed(1, false)
     stage.goOn()
     expect([stage.board.loadMembers(), stage.board.loadFresh()]).toEqual([[0, 2], []])
