@@ -229,8 +229,12 @@ export class Coordinator {
   isFresh(slot: number): boolean {
     return this.views.isFresh(slot)
   }
+  /** Slots of members that are given volumes, copies and sources. */
+  get eligible(): readonly number[] {
+    return this.views.eligible
+  }
   isEligible(slot: number): boolean {
-    return this.views.eligible.includes(slot)
+    return this.eligible.includes(slot)
   }
   /** A secondary component has been started again: it gets what it had not journaled. */
   secondaryReplaced(): void {
