@@ -39,7 +39,8 @@ export class Failing {
   }
 
   hear(report: ViewReport): void {
-    if (report.reason !== 'failed' && report.reason !== 'hung') return
+    // One that was leaving, and had left before it could be made to fail, is gone as well.
+    if (report.reason === 'added') return
     for (const { resolve } of this.waiting.get(report.component) ?? []) resolve(report)
     this.waiting.delete(report.component)
   }

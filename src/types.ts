@@ -34,7 +34,10 @@ export interface GroupOptions {
   /** Where formed sets wait when the secondary is slow or gone. Default: none, then sources are paced. */
   spoolDirectory?: string
   spoolLimitBytes?: number
-  /** A component without progress for this long is taken for failed and its thread is ended. Default 1000. */
+  /**
+   * A component without progress for this long is taken for failed and its thread is ended. Default 1000. One that the system
+   * gives no core for so long looks the same: not much less on a machine that is shared.
+   */
   hangTimeoutMs?: number
   /**
    * Needed with mirrorContent 'metadata': reads the primary volume's present bytes. A module URL (default export of that type) is run
@@ -97,9 +100,15 @@ export interface BackupGroup extends EventEmitter<GroupEvents>, AsyncDisposable 
   /** Resolves when the set (default: the one holding the last update acknowledged so far) is secured / applied. Does not end the period. */
   whenSecured(set?: number, options?: { signal?: AbortSignal }): Promise<SetReport>
   whenApplied(set?: number, options?: { signal?: AbortSignal }): Promise<SetReport>
-  /** Works from the next formation period on. Resolves then, with its id. */
+  /**
+   * Works from the next formation period on. Resolves then, with its id. Rejects with TIDEMARK_OPTIONS when the group has as
+   * many as its memory serves, with TIDEMARK_UNKNOWN_COMPONENT when the one that came was removed before it worked.
+   */
   addComponent(): Promise<number>
-  /** Leaves in order: resolves when its thread has ended. Rejects with TIDEMARK_NOT_REDUNDANT if fewer than mirrors+1 would remain. */
+  /**
+   * Leaves in order: resolves when its thread has ended. It ends the formation period early, and goes when what it holds is
+   * secured, so that nothing has to be moved. Rejects with TIDEMARK_NOT_REDUNDANT if fewer than mirrors+1 would remain.
+   */
   removeComponent(id: number): Promise<void>
   /** Holds back the next apply: the secondary volumes stay at one set until released, for copies by other means. */
   holdApplied(options?: { signal?: AbortSignal }): Promise<{ report: SetReport; release(): void } & Disposable>

@@ -67,6 +67,8 @@ export const PHASE_RUN = 0
 export const PHASE_STOP = 1
 export const PHASE_REBUILD = 2
 export const PHASE_RESTORE = 3
+/** The word of the view that a group begins with. */
+export const FIRST_VIEW = PHASE_RUN
 
 /** What the component of a slot is about, for those who look at the group. */
 const SHOWN_STATES = ['empty', 'active', 'joining', 'leaving', 'failed'] as const

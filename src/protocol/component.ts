@@ -78,6 +78,8 @@ export class BackupComponent {
   private manifested: number
   private discarded: number
   private pressure = 0
+  /** What was counted in this slot before a view changed: counts go on, and only a new component begins at 0. */
+  private readonly counted: Float64Array
 
   /**
    * @param inherit  fills in what is held already, when a view has changed
@@ -85,6 +87,7 @@ export class BackupComponent {
   constructor(setting: Setting, parts: Partial<ComponentParts> = {}, inherit?: (held: HeldUpdates) => void) {
     const { outLink, places, taker, held, transfer } = { ...PARTS, ...parts }
     this.setting = setting
+    this.counted = Float64Array.from(setting.board.statistics[setting.slot] as Float64Array)
     this.arena = arenaOf(setting, setting.slot)
     const peers = setting.members.filter((slot) => slot !== setting.slot)
     this.peers = peers.map((slot) => {
@@ -257,13 +260,14 @@ export class BackupComponent {
   }
 
   private report(): void {
+    const { counted } = this
     const statistics = this.setting.board.statistics[this.setting.slot] as Float64Array
     statistics[STAT_HELD_UPDATES] = this.held.heldUpdates
     statistics[STAT_HELD_BYTES] = this.held.heldBytes
-    statistics[STAT_TAKEN] = this.taker.taken
-    statistics[STAT_REJECTED] = this.receiver.rejected
-    statistics[STAT_WAITS] = this.taker.waits
-    statistics[STAT_RECEIVED] = this.receiver.received
+    statistics[STAT_TAKEN] = (counted[STAT_TAKEN] as number) + this.taker.taken
+    statistics[STAT_REJECTED] = (counted[STAT_REJECTED] as number) + this.receiver.rejected
+    statistics[STAT_WAITS] = (counted[STAT_WAITS] as number) + this.taker.waits
+    statistics[STAT_RECEIVED] = (counted[STAT_RECEIVED] as number) + this.receiver.received
     statistics[STAT_FREE_CHUNKS] = this.credits.places.freeChunks
   }
 }

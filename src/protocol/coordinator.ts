@@ -237,8 +237,12 @@ export class Coordinator {
   isFresh(slot: number): boolean {
     return this.views.isFresh(slot)
   }
+  /** Slots of members that are given volumes, copies and sources. */
+  get eligible(): readonly number[] {
+    return this.views.eligible
+  }
   isEligible(slot: number): boolean {
-    return this.views.eligible.includes(slot)
+    return this.eligible.includes(slot)
   }
   /** A component has got bytes of a set (low bits) that were fetched again; before it is told so. */
   fetchEnded(set: number): void {

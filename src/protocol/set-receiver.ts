@@ -1,5 +1,5 @@
 import type { Arena } from '../memory/arena.ts'
-import { type Board, PHASE_REBUILD, PHASE_RUN, PHASE_STOP } from '../memory/board.ts'
+import { type Board, FIRST_VIEW, PHASE_REBUILD, PHASE_RUN, PHASE_STOP } from '../memory/board.ts'
 import { ENTRY_PART_BEGIN, ENTRY_PART_END, ENTRY_UPDATE, entryKind, entryValue, type Link } from '../memory/link.ts'
 import { expandSet, isAfter } from './set-identifier.ts'
 import type { SetStore, StoreProgress } from './set-store.ts'
@@ -83,7 +83,9 @@ export class SetReceiver {
     // A change that has not restarted the links yet waits for an answer of this component: it takes part in it. One that has
     // restarted them, or a view that stands, had the predecessor in it: the next one is awaited.
     const takesPart = (word & 3) === PHASE_STOP || (word & 3) === PHASE_REBUILD
-    this.view = resume && takesPart ? NO_VIEW : word
+    // One that the group begins with is in the first view, also when that is changing already.
+    if (resume) this.view = takesPart ? NO_VIEW : word
+    else this.view = FIRST_VIEW
   }
 
   /** One turn of the duty cycle. Returns how much was done. */

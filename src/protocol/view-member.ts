@@ -1,4 +1,5 @@
 import {
+  FIRST_VIEW,
   PHASE_REBUILD,
   PHASE_RESTORE,
   PHASE_RUN,
@@ -53,7 +54,8 @@ export class ViewMember {
     this.place = place
     this.beforeRebuild = beforeRebuild
     this.parts = { ...PARTS, ...parts }
-    this.seen = firstSet === undefined ? -1 : place.board.loadView()
+    // Founders belong to the first view, also when it is changing before all of them have come: then they are awaited in it.
+    this.seen = firstSet === undefined ? -1 : FIRST_VIEW
     if (firstSet !== undefined) this.component = new BackupComponent(settingOf(place, firstSet), parts)
   }
 

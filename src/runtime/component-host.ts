@@ -167,6 +167,8 @@ export class ThreadedComponents implements ComponentHost {
     const id = (as === 'replacement' ? spareId : undefined) ?? this.nextId++
     board.storeDeath(slot, 0)
     board.storeIdentity(slot, id)
+    // Whoever was here before has counted; this one has done nothing yet.
+    board.statistics[slot]?.fill(0)
     this.hangs.began(slot)
     const task = { ...this.setting.task(slot, as === 'founder'), slot }
     const thread = this.pool.start<ComponentTask>(task, isWarm, (notice) => this.setting.onNotice(notice))

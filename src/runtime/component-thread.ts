@@ -121,7 +121,11 @@ class ComponentAgent implements Agent {
   private fail(how: FailureKind): void {
     this.board.storeDeath(this.task.slot, clockMicroseconds())
     if (how === 'exit') process.exit(1)
-    if (how === 'hang') standStill()
+    if (how === 'hang') {
+      // It may have been about to sleep: whoever is asleep does not hang, and nobody might wake it.
+      this.board.parking[this.task.slot]?.cancel()
+      standStill()
+    }
     throw new Error('asked to fail')
   }
 

@@ -48,9 +48,8 @@ export class ControlSources {
     this.attached++
     this.coordinator.sources.add(source)
     if (suspended) memory.leaveOpen(SOURCE_SUSPENDED)
-    // Its host chose a component that may have gone since.
-    const { members } = this.coordinator
-    if (!members.includes(memory.loadAttached())) memory.storeAttached(members[0] ?? 0)
+    // Its host chose a component that may have gone since, or is about to: that one is given nothing more.
+    if (!this.coordinator.isEligible(memory.loadAttached())) memory.storeAttached(this.coordinator.eligible[0] ?? 0)
     this.mailAttach(memory.loadAttached(), facts)
   }
 

@@ -238,7 +238,7 @@ export class Control {
   private onEnded(end: ComponentEnd): void {
     const { slot, id, isOrderly, isHung, diedAt, cause } = end
     const removedAt = this.requests.left(slot, id)
-    if (isOrderly && removedAt !== undefined) this.times.began('removed', id, removedAt)
+    if (isOrderly && !isHung && removedAt !== undefined) this.times.began('removed', id, removedAt)
     else this.times.began(isHung ? 'hung' : 'failed', id, diedAt)
     if (cause instanceof TidemarkError) this.warn(`component ${id} failed: ${cause.message}`, { component: id })
     this.membership.ended(slot)

@@ -35,14 +35,14 @@ describe('a component that hangs', () => {
   })
 
   test('when it sleeps and nobody needs it, it is found out all the same', async () => {
-    const group = await openTestGroup({ formationPeriodMs: HOUR_MS, hangTimeoutMs: 20, spares: 0 })
+    const group = await openTestGroup({ formationPeriodMs: HOUR_MS, hangTimeoutMs: 100, spares: 0 })
     for (const id of [0, 1, 2]) expect(await failComponent(group, id, 'hang')).toMatchObject({ reason: 'hung' })
   })
 
   describe('two at once with one mirror: one more than may be ended on suspicion', () => {
-    const options = { components: 2, spares: 2, formationPeriodMs: HOUR_MS, hangTimeoutMs: 50 }
+    const options = { components: 2, spares: 2, formationPeriodMs: HOUR_MS, hangTimeoutMs: 100 }
     /** Ten times as long; timers count whole milliseconds. */
-    const PATIENCE_MS = 80 * Math.floor(50 / 8)
+    const PATIENCE_MS = 80 * Math.floor(100 / 8)
 
     test('the second one is given up after ten times the time; what both had alone is lost, and told', async () => {
       const directory = temporaryDirectory()
@@ -72,7 +72,7 @@ describe('a component that hangs', () => {
       expect(reports).toMatchObject([{ reason: 'hung' }, { reason: 'hung' }])
       const [first, second] = reports.map(({ detectedMs }) => detectedMs).sort((a, b) => a - b) as [number, number]
       expect(first).toBeLessThan(second)
-      expect(second).toBeGreaterThanOrEqual(PATIENCE_MS - 50)
+      expect(second).toBeGreaterThanOrEqual(PATIENCE_MS - 100)
       await source.volume('b').write(1, Buffer.of(2))
       expect(activeIds(group)).toEqual([2, 3])
       await group.close()
@@ -81,13 +81,14 @@ describe('a component that hangs', () => {
   })
 
   test('after it is made up for, as many may be ended on suspicion again', async () => {
-    const group = await openTestGroup({ components: 3, formationPeriodMs: HOUR_MS, hangTimeoutMs: 50 })
+    const group = await openTestGroup({ components: 3, formationPeriodMs: HOUR_MS, hangTimeoutMs: 100 })
     const source = group.openSource('s')
     for (let round = 0; round < 4; round++) {
       await source.volume('a').write(round, Buffer.of(1))
       const report = await failComponent(group, activeIds(group)[0] as number, 'hang')
       expect(report.reason).toBe('hung')
-      expect(report.detectedMs).toBeLessThan(450)
+      // Not by patience.
+      expect(report.detectedMs).toBeLessThan(900)
     }
   })
 })
@@ -95,23 +96,23 @@ describe('a component that hangs', () => {
 describe('what is no hang', () => {
   test('busy components, more of them than cores; idle ones in a long period', async () => {
     const directory = temporaryDirectory()
-    const options = { components: 8, hangTimeoutMs: 100 }
+    // On a machine that others use too a thread may get no core for hundreds of milliseconds, and cannot be told from one that hangs.
     const busy = await openTestGroup({
-      ...options,
+      components: 8,
+      hangTimeoutMs: 1000,
       volumes: [...COUNTED_VOLUMES, { name: 'd', size: 2 ** 20 }],
       secondary: { directory },
       formationPeriodMs: 50
     })
-    const idle = await openTestGroup({ ...options, formationPeriodMs: HOUR_MS })
+    const idle = await openTestGroup({ components: 8, hangTimeoutMs: 100, formationPeriodMs: HOUR_MS })
     const views = [viewsOf(busy), viewsOf(idle)]
     await idle.openSource('s').volume('a').write(0, Buffer.of(1))
     const counters = new Counters(busy, directory, 2, 2)
     const stop = new SharedArrayBuffer(4)
     const task = { kind: 'never pause', blockBytes: 4096, blocks: 256 } as const
     const thread = startWriter(busy.exportSource('d'), 'd', task, stop)
-    // Some thirty times what counts as a hang.
     await new Promise<void>((resolve) => {
-      const until = Date.now() + 3000
+      const until = Date.now() + 4000
       busy.on('set', ({ state, consistencyTime }) => {
         if (state === 'formed' && consistencyTime > until) resolve()
       })

@@ -108,14 +108,18 @@ describe('addComponent', () => {
     const refused = await group.addComponent().catch((error) => error)
     expect(refused).toMatchObject({ code: 'TIDEMARK_OPTIONS', details: { components: 16 } })
     expect(refused.message).toContain('at most 16')
-    await group.openSource('s').volume('v0').write(0, Buffer.of(1))
+    const source = group.openSource('s', { component: 7 })
+    await source.volume('v0').write(0, Buffer.of(1))
     await group.whenApplied()
     expect(group.status()).toMatchObject({ state: 'running', view: before.view })
+    expect(componentOf(group, 7)?.takenUpdates).toBe(1)
     expect(activeIds(group)).toHaveLength(16)
     expect(views).toEqual([])
     // There is room again when one has left.
     await group.removeComponent(7)
     expect(await group.addComponent()).toBe(16)
+    // It is where the other one was, and has done nothing yet.
+    expect(componentOf(group, 16)?.takenUpdates).toBe(0)
   })
 
   test('what is pending when the group is closed rejects; so does what comes after', async () => {
@@ -173,6 +177,10 @@ describe('removeComponent', () => {
       model[n] = n + 1
       await source.volume('b').write(n, Buffer.of(n + 1))
     }
+    // What another one has taken is counted on, whatever view it is.
+    const other = group.openSource('other', { component: 0 })
+    for (let n = 0; n < 10; n++) await other.volume('a').write(n, Buffer.of(n + 1))
+    await other.close()
     const { forming } = group.status().sets
     const viewing = nextView(group, ({ reason }) => reason === 'removed')
     const began = performance.now()
@@ -191,6 +199,7 @@ describe('removeComponent', () => {
     // It has ended the period, so that what it held could be secured.
     expect(group.status().sets.secured).toBeGreaterThanOrEqual(forming)
     expect(group.status().latency.failover.count).toBe(0)
+    expect(componentOf(group, 0)?.takenUpdates).toBe(10)
     model[200] = 1
     const receipt = await source.volume('b').write(200, Buffer.of(1))
     expect([...receipt.holders].sort()).toEqual([0, 2])
@@ -305,6 +314,30 @@ describe('removeComponent', () => {
     await group.closeSet()
     await group.whenApplied(set)
     expect([...imageOf(directory, 'a').subarray(0, 2)]).toEqual([1, 2])
+  })
+
+  test('a source that asks for one that is leaving goes to another one', async () => {
+    const group = await openTestGroup({
+      volumes: [{ name: 'a', size: 2 ** 24 }],
+      secondary: { directory: temporaryDirectory() },
+      componentMemoryBytes: 64 * 2 ** 20,
+      formationPeriodMs: HOUR_MS
+    })
+    const source = group.openSource('s', { component: 1 })
+    // So much that it takes a while to be secured.
+    const data = Buffer.alloc(65536, 1)
+    for (let n = 0; n < 256; n++) await source.volume('a').write(n * data.length, data)
+    const viewing = nextView(group, ({ reason }) => reason === 'removed')
+    const { view } = group.status()
+    const removing = group.removeComponent(1)
+    while (group.status().view === view || group.status().state !== 'running') {
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    const late = group.openSource('late', { component: 1 })
+    const receipt = await late.volume('a').write(0, Buffer.of(1))
+    expect(receipt.holders).not.toContain(1)
+    await removing
+    expect(await viewing).toMatchObject({ movedUpdates: 0 })
   })
 
   test('it dies before it could leave: the others take over what it held, the call resolves', async () => {

@@ -12,7 +12,7 @@ const group = await openGroup({
   components: 4,
   componentMemoryBytes: 16 * 2 ** 20,
   formationPeriodMs: 20,
-  hangTimeoutMs: 500,
+  hangTimeoutMs: 1000,
   secondary: { directory }
 })
 const views: ViewReport[] = []

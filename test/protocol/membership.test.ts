@@ -315,6 +315,41 @@ describe('a component shall go', () => {
     expect(stage.membership.isSteady(1)).toBe(true)
   })
 
+  test('while it is on its way in: it comes, is given nothing, and goes; nobody is brought in its place', () => {
+    const stage = new MembershipStage()
+    const { membership } = stage
+    membership.add()
+    membership.step()
+    membership.remove(3)
+    expect(membership.shownState(3)).toBe('leaving')
+    // A view that stands without it says nothing about what it holds.
+    stage.spared.add(3)
+    stage.stand()
+    stage.secure(100)
+    expect(stage.asked).toEqual(['start 3'])
+    membership.started(3)
+    expect(stage.asked).toEqual(['join 3', 'leave 3'])
+    stage.stand()
+    stage.secure(101)
+    membership.ended(3)
+    stage.stand()
+    expect(stage.asked).toEqual(['end 3', 'failed 3'])
+    expect(stage.members).toEqual([0, 1, 2])
+  })
+
+  test('while it is on its way in, and it never starts: that is all', () => {
+    const stage = new MembershipStage()
+    const { membership } = stage
+    membership.add()
+    membership.step()
+    membership.remove(3)
+    membership.ended(3)
+    expect(membership.isLeaving(3)).toBe(false)
+    membership.step()
+    expect(stage.asked).toEqual(['start 3'])
+    expect(membership.shownState(3)).toBe('empty')
+  })
+
   test('only as long as mirrors+1 would remain', () => {
     const { membership } = new MembershipStage({ components: 4, mirrors: 2 })
     expect(membership.canRemove).toBe(true)
