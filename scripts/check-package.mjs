@@ -40,6 +40,9 @@ function cleanEnvironment() {
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !ours.test(name)))
 }
 
+/** A user's programs, in test/package: both examples of the README, and a CommonJS one. */
+const programs = ['embed.ts', 'failing.ts', 'require.cts']
+
 const tool = (name) => path.join(root, 'node_modules', '.bin', name)
 const installedVersion = (name) => readJson(path.join(root, 'node_modules', name, 'package.json')).version
 
@@ -85,6 +88,8 @@ function packAndCheck() {
     for (const wanted of [
       'dist/index.js',
       'dist/index.d.ts',
+      'dist/chaos.js',
+      'dist/chaos.d.ts',
       'dist/cli/main.js',
       'README.md',
       'CHANGELOG.md',
@@ -113,15 +118,14 @@ function packAndCheck() {
     if (stray.length > 0) fail(`a user would get our development tools: ${stray.join(', ')}`)
     console.log(packages.join(', '))
   })
-  check('compile the embedding example', () => {
+  check("compile the README's examples", () => {
     const compiler = ['typescript', '@types/node'].map((name) => `${name}@${installedVersion(name)}`)
     run(
       'npm',
       ['install', '--save-dev', '--no-fund', '--no-audit', '--loglevel=error', '--prefer-offline', ...compiler],
       project
     )
-    for (const name of ['embed.ts', 'require.cjs'])
-      fs.copyFileSync(path.join(root, 'test/package', name), path.join(project, name))
+    for (const name of programs) fs.copyFileSync(path.join(root, 'test/package', name), path.join(project, name))
     const strict = ['--strict', '--exactOptionalPropertyTypes', '--noUncheckedIndexedAccess', '--skipLibCheck', 'false']
     const target = [
       '--module',
@@ -135,12 +139,14 @@ function packAndCheck() {
       '--outDir',
       'out'
     ]
-    run(path.join(project, 'node_modules/.bin/tsc'), [...strict, ...target, 'embed.ts'], project)
+    run(path.join(project, 'node_modules/.bin/tsc'), [...strict, ...target, ...programs], project)
   })
-  check('run it', () => {
-    run(process.execPath, ['out/embed.js'], project)
-    run(process.execPath, ['require.cjs'], project)
-    run(process.execPath, [path.join(project, 'node_modules/tidemark/dist/cli/main.js'), '--help'], project)
+  check('run them', () => {
+    for (const name of ['embed.js', 'failing.js', 'require.cjs'])
+      run(process.execPath, [path.join('out', name)], project)
+    const command = path.join(project, 'node_modules/tidemark/dist/cli/main.js')
+    run(process.execPath, [command, '--help'], project)
+    run(process.execPath, [command, 'demo', 'package.json'], project)
   })
 
   const old = olderNode()

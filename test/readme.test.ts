@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 
 const read = (file: string): string => readFileSync(new URL(`../${file}`, import.meta.url), 'utf8')
 
-test("the README's embedding example is the one that is compiled and run against the package", () => {
-  const [, example] = /```ts\n([\s\S]*?)```/.exec(read('README.md')) ?? []
-  expect(example).toBe(read('test/package/embed.ts'))
+test("the README's examples are the ones that are compiled and run against the package", () => {
+  const examples = Array.from(read('README.md').matchAll(/```ts\n([\s\S]*?)```/g), ([, example]) => example)
+  expect(examples).toEqual([read('test/package/embed.ts'), read('test/package/failing.ts')])
 })

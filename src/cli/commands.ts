@@ -6,7 +6,7 @@ import { INSPECT_USAGE, inspect } from './inspect.ts'
 
 const USAGE = `tidemark COMMAND [options]
 
-  demo [FILE...]   replicate real files and compare the copies
+  demo [FILE...]   replicate real files while components are killed, and compare the copies
   inspect DIR      a secondary directory, without changing it
 
 Each command has --help and --json. Not there yet: serve, receive, status, recover, restore, verify.
@@ -61,6 +61,7 @@ async function runDemo(args: string[]): Promise<number> {
     files: positionals,
     components: wholeNumber('--components', values.components, 4),
     directory: values.directory,
+    fail: values['no-fail'] !== true,
     drainTimeoutMs: duration('--drain-timeout', values['drain-timeout']),
     json: values.json === true
   })
