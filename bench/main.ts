@@ -1,24 +1,26 @@
 /**
- * npm run bench -- [ring] [group] [--quick] [--sizes 64,512] [--components 2,4] [--json FILE]
+ * npm run bench -- [ring] [group] [failover] [--quick] [--sizes 64,512] [--components 2,4] [--json FILE]
  */
 import { writeFile } from 'node:fs/promises'
 import os from 'node:os'
 import { parseArgs, styleText } from 'node:util'
 import { type Check, isHeld } from './checks.ts'
+import { benchFailover, FAILOVER_TOPOLOGY, type FailoverResult, failoverVerdicts } from './failover.ts'
 import { benchGroup, GROUP_TOPOLOGY, type GroupResult, WANTED } from './group.ts'
 import { FULL, QUICK } from './measure.ts'
 import { benchRing, RING_TOPOLOGY, type RingResult } from './ring.ts'
 import { size } from './table.ts'
 
-const HELP = `npm run bench -- [ring] [group] [options]
+const HELP = `npm run bench -- [ring] [group] [failover] [options]
 
-  ring     one source's ring between two threads, beside ringbuf.js and postMessage
-  group    a whole group with two sources on threads of their own, beside postMessage
-  Without either: both.
+  ring      one source's ring between two threads, beside ringbuf.js and postMessage
+  group     a whole group with two sources on threads of their own, beside postMessage
+  failover  components of a group are killed under load: until redundant again, and how long sources wait
+  Without any: all of them.
 
-  --quick              less than a minute in all, for a look; figures are rough
-  --sizes 64,512       bytes of an update, powers of two from 8 to 65536 (default 64,512,4096)
-  --components 2,4     sizes of the group, 2 to 64 (default 2,4,8)
+  --quick              about a minute in all, for a look; figures are rough
+  --sizes 64,512       ring, group: bytes of an update, powers of two from 8 to 65536 (default 64,512,4096)
+  --components 2,4     group: sizes of the group, 2 to 64 (default 2,4,8)
   --json FILE          writes everything that was measured and checked
   --help               this
 
@@ -27,7 +29,7 @@ Exits 1 when a check of what was computed fails, 2 for a wrong argument; being s
 
 const DISTURBING_CORES = 0.3
 
-const SUITES = ['ring', 'group'] as const
+const SUITES = ['ring', 'group', 'failover'] as const
 type Suite = (typeof SUITES)[number]
 
 interface Settings {
@@ -103,13 +105,15 @@ async function run(settings: Settings, command: string): Promise<number> {
   print(`Node.js ${environment.node}, ${environment.cores} cores, ${environment.cpu}, ${environment.platform}\n`)
   print(`${environment.date}, load average ${environment.loadAverage?.toFixed(1)} before it began\n`)
   print(`again: ${command}\n`)
-  print(
-    `medians of ${pace.rounds} rounds x ${pace.samples} samples of ${pace.sampleMs} ms; contestants take turns each round\n`
-  )
+  if (settings.suites.includes('ring') || settings.suites.includes('group')) {
+    const { rounds, samples, sampleMs } = pace
+    print(`medians of ${rounds} rounds x ${samples} samples of ${sampleMs} ms; contestants take turns each round\n`)
+  }
   const began = performance.now()
   const checks: Check[] = []
   let ring: RingResult[] | undefined
   let group: GroupResult[] | undefined
+  let failover: FailoverResult | undefined
   if (settings.suites.includes('ring')) {
     print(`\n${bold('ring')}\n${RING_TOPOLOGY}\n`)
     const measured = await benchRing(settings.sizes, pace, print)
@@ -123,25 +127,40 @@ async function run(settings: Settings, command: string): Promise<number> {
     checks.push(...measured.checks)
     printWanted(group)
   }
-  printDisturbance(ring, group)
+  if (settings.suites.includes('failover')) {
+    print(`\n${bold('failover')}\n${FAILOVER_TOPOLOGY}`)
+    const measured = await benchFailover(settings.quick, print)
+    failover = measured.result
+    checks.push(...measured.checks)
+    printVerdicts(failover)
+  }
+  printDisturbance(ring, group, failover)
   const broken = checks.filter((check) => !isHeld(check))
   for (const { name, expected, found } of broken) print(`${bold('WRONG')} ${name}: ${found} instead of ${expected}\n`)
   const seconds = ((performance.now() - began) / 1000).toFixed(0)
   print(`\n${checks.length - broken.length} of ${checks.length} checks of what was computed held; ${seconds} s\n`)
   if (settings.json !== undefined) {
-    const document = { environment, command, pace, ring, group, checks, ok: broken.length === 0 }
+    const document = { environment, command, pace, ring, group, failover, checks, ok: broken.length === 0 }
     await writeFile(settings.json, `${JSON.stringify(document, null, 2)}\n`)
   }
   return broken.length === 0 ? 0 : 1
 }
 
 /** Two busy threads lose less to other programs than the many of a group: a ratio means something on a quiet machine only. */
-function printDisturbance(ring: readonly RingResult[] = [], group: readonly GroupResult[] = []): void {
-  const rates = [...ring.flatMap((result) => result.rates), ...group.flatMap((result) => [result.rate])]
-  const most = Math.max(...rates.map((rate) => rate.otherCores))
+function printDisturbance(
+  ring: readonly RingResult[] = [],
+  group: readonly GroupResult[] = [],
+  failover?: FailoverResult
+): void {
+  const usages = [
+    ...ring.flatMap((result) => result.rates),
+    ...group.map((result) => result.rate),
+    ...(failover?.kills ?? [])
+  ]
+  const most = Math.max(...usages.map((usage) => usage.otherCores))
   if (most < DISTURBING_CORES) return
   print(
-    `\nother programs kept up to ${most.toFixed(1)} cores busy meanwhile: rates and ratios are lower than they would be\n`
+    `\nother programs kept up to ${most.toFixed(1)} cores busy meanwhile: rates and ratios are lower, times longer than they would be\n`
   )
 }
 
@@ -152,6 +171,13 @@ function printWanted(group: readonly GroupResult[]): void {
   const verdict = found.rate.ratio >= ratio ? 'PASS' : 'short'
   const what = `${size(lengthBytes)}, ${components} components`
   print(`\n${what}: ${found.rate.ratio.toFixed(1)} times postMessage (wanted: ${ratio}) ${bold(verdict)}\n`)
+}
+
+function printVerdicts(failover: FailoverResult): void {
+  print('\n')
+  for (const { what, found, wanted, isMet } of failoverVerdicts(failover)) {
+    print(`${what}: ${found} (wanted: ${wanted}) ${bold(isMet ? 'PASS' : 'missed')}\n`)
+  }
 }
 
 const args = process.argv.slice(2)

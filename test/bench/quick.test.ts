@@ -1,13 +1,16 @@
 /** The benchmarks run to their end and check what they compute; how fast they are is not looked at. */
 import { execFile } from 'node:child_process'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Check } from '../../bench/checks.ts'
 import { isHeld } from '../../bench/checks.ts'
+import { countRight } from '../../bench/failover/images.ts'
+import type { FailoverResult } from '../../bench/failover.ts'
 import type { GroupResult } from '../../bench/group.ts'
+import type { Latency } from '../../bench/latency.ts'
 import type { Rate } from '../../bench/measure.ts'
 import { expectedChecksum, foldPayload, makePayload, numberPayload } from '../../bench/payload.ts'
 import type { RingResult } from '../../bench/ring.ts'
@@ -18,25 +21,33 @@ const main = path.join(import.meta.dirname, '../../bench/main.ts')
 interface Document {
   readonly ring: RingResult[]
   readonly group: GroupResult[]
+  readonly failover: FailoverResult
   readonly checks: Check[]
   readonly ok: boolean
 }
 
-describe('npm run bench -- --quick --sizes 64 --components 2', () => {
-  let directory: string
+let directory: string
+
+beforeAll(async () => {
+  directory = await mkdtemp(path.join(os.tmpdir(), 'tidemark-bench-'))
+})
+
+afterAll(() => rm(directory, { recursive: true, force: true }))
+
+/** Rejects where the exit code is not 0. */
+async function bench(args: string[], timeout: number): Promise<{ output: string; document: Document }> {
+  const json = path.join(directory, `${args[0]}.json`)
+  const { stdout } = await run(process.execPath, [main, ...args, '--json', json], { timeout })
+  return { output: stdout, document: JSON.parse(await readFile(json, 'utf8')) }
+}
+
+describe('npm run bench -- ring group --quick --sizes 64 --components 2', () => {
   let output: string
   let document: Document
 
   beforeAll(async () => {
-    directory = await mkdtemp(path.join(os.tmpdir(), 'tidemark-bench-'))
-    const json = path.join(directory, 'bench.json')
-    const args = [main, '--quick', '--sizes', '64', '--components', '2', '--json', json]
-    // Rejects where the exit code is not 0.
-    output = (await run(process.execPath, args, { timeout: 20_000 })).stdout
-    document = JSON.parse(await readFile(json, 'utf8'))
+    ;({ output, document } = await bench(['ring', 'group', '--quick', '--sizes', '64', '--components', '2'], 20_000))
   })
-
-  afterAll(() => rm(directory, { recursive: true, force: true }))
 
   test('measures every contestant', () => {
     const names = ({ rates }: RingResult): string[] => rates.map((rate) => rate.name)
@@ -73,11 +84,96 @@ describe('npm run bench -- --quick --sizes 64 --components 2', () => {
   })
 
   test('says how to repeat it, draws what it measures, uses no colour without a terminal', () => {
-    expect(output).toContain('again: npm run bench -- --quick --sizes 64 --components 2')
+    expect(output).toContain('again: npm run bench -- ring group --quick --sizes 64 --components 2')
     expect(output).toContain('source 0 (thread) --ring--> component 0 (thread)')
     expect(output).toContain('10 of 10 checks')
     expect(output).not.toContain('\u001b')
   })
+})
+
+// Threads are started again after each kill: that takes its time where other tests run.
+const LONGEST_MS = 120_000
+
+describe('npm run bench -- failover --quick', () => {
+  let output: string
+  let document: Document
+
+  beforeAll(async () => {
+    ;({ output, document } = await bench(['failover', '--quick'], LONGEST_MS))
+  }, LONGEST_MS)
+
+  const isRising = ({ p50, p90, p99, max }: Latency): boolean => p50 <= p90 && p90 <= p99 && p99 <= max
+
+  test('measures each kind of failure, both ways to take over, several mirrors, little and much', () => {
+    const { kills } = document.failover
+    expect(new Set(kills.map(({ setting }) => setting.how))).toEqual(new Set(['terminate', 'exit', 'throw', 'hang']))
+    expect(new Set(kills.map(({ setting }) => setting.takeover))).toEqual(new Set(['spare', 'survivors']))
+    expect(new Set(kills.map(({ setting }) => setting.mirrors))).toEqual(new Set([1, 2]))
+    expect(new Set(kills.map(({ setting }) => setting.lengthBytes))).toEqual(new Set([64, 4096]))
+    for (const { setting, detected, reassigned, redundant, waits, ...medians } of kills) {
+      for (const latency of [detected, reassigned, redundant, waits.awaiting, waits.posting]) {
+        expect(latency.count).toBe(setting.kills)
+        expect(isRising(latency)).toBe(true)
+      }
+      expect(detected.max).toBeLessThanOrEqual(redundant.max)
+      // What the dead one held is what is moved, within the evenness that is kept.
+      for (const bytes of [medians.heldBytes, medians.movedBytes]) {
+        expect(bytes).toBeGreaterThan(setting.heldBytes * 0.7)
+        expect(bytes).toBeLessThan(setting.heldBytes * 1.4)
+      }
+      expect(medians.waitRatio.max).toBeGreaterThan(0)
+    }
+  })
+
+  test('measures a blocked host beside a free one', () => {
+    const { kills, free, blocked } = document.failover.blocked
+    for (const { awaiting, posting, redundantMs } of [free, blocked]) {
+      for (const values of [awaiting, posting, redundantMs]) expect(values).toHaveLength(kills)
+      expect(Math.min(...awaiting, ...posting, ...redundantMs)).toBeGreaterThan(0)
+    }
+  })
+
+  test('measures kills under pressure of memory', () => {
+    const { fullMemory } = document.failover
+    expect(fullMemory.some(({ setting }) => setting.isOnDisk)).toBe(true)
+    for (const { setting, redundant, sets, setsClosedEarly, updatesPerSecond } of fullMemory) {
+      expect(redundant.count).toBe(setting.kills)
+      expect(isRising(redundant)).toBe(true)
+      expect(setsClosedEarly).toBeGreaterThan(0)
+      expect(sets).toBeGreaterThan(0)
+      expect(updatesPerSecond).toBeGreaterThan(0)
+    }
+  })
+
+  test('checks what was acknowledged, and the bytes of files', () => {
+    expect(document.checks.filter((check) => !isHeld(check))).toEqual([])
+    expect(document.ok).toBe(true)
+    const named = (what: string): Check[] => document.checks.filter(({ name }) => name.endsWith(what))
+    const groups = document.failover.kills.length + 1 + document.failover.fullMemory.length
+    for (const what of ['updates in applied sets', 'bytes in applied sets']) {
+      expect(named(what)).toHaveLength(groups)
+      for (const { expected } of named(what)) expect(expected).toBeGreaterThan(0)
+    }
+    expect(named('bytes of files as last written')).toMatchObject([{ expected: 4 * 2 ** 20 }])
+  })
+
+  test('prints what is wanted beside what was found', () => {
+    expect(output).toContain('4 KiB, terminate, a spare takes over, 1 mirror, 8 MiB held: 10 kills after 3 to warm up')
+    expect(output).toMatch(/4 KiB, terminate, spare: redundant, p50: [\d.]+ ms \(wanted: at most 5\) (PASS|missed)/)
+  })
+})
+
+test('a byte of a volume file that is not as last written is noticed', async () => {
+  const [file, ownBytes] = [path.join(directory, 'volume.img'), 8]
+  const image = Uint8Array.from({ length: 2 * ownBytes }, (_, n) => n)
+  await writeFile(file, image)
+  const models = (): Uint8Array[][] => [[image.slice(0, ownBytes)], [image.slice(ownBytes)]]
+  expect(await countRight([file], models(), ownBytes)).toBe(16)
+  const wrong = models()
+  wrong[1]?.[0]?.set([255], 3)
+  expect(await countRight([file], wrong, ownBytes)).toBe(15)
+  await writeFile(file, image.subarray(1))
+  expect(await countRight([file], models(), ownBytes)).toBe(0)
 })
 
 test('a wrong argument is refused with exit code 2', async () => {
