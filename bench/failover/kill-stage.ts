@@ -67,7 +67,7 @@ export class KillStage {
   }
 
   /** @param meanwhile  what the host's main thread does from the moment the failure is asked for */
-  async kill(how: FailureKind, meanwhile: () => Promise<void> | void = () => {}): Promise<KillRecord> {
+  async kill(how: FailureKind, meanwhile: () => Promise<unknown> = async () => {}): Promise<KillRecord> {
     const { group, probes } = this
     await group.whole()
     await this.filler.level()
