@@ -155,8 +155,15 @@ export class ThreadedComponents implements ComponentHost {
   async close(): Promise<void> {
     this.isOver = true
     clearInterval(this.timer)
+    // One that hangs does not see it.
+    const patience = setTimeout(() => this.terminateAll(), this.setting.hangTimeoutMs)
     await Promise.allSettled(this.components.map((component) => component?.thread.ended))
+    clearTimeout(patience)
     await this.pool.destroy()
+  }
+
+  private terminateAll(): void {
+    for (const component of this.components) component?.thread.terminate()
   }
 
   private begin(slot: number, as: 'founder' | 'replacement' | 'urgent' | 'one more'): Component {

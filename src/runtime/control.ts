@@ -1,13 +1,11 @@
 import { TidemarkError } from '../errors.ts'
 import { Arena } from '../memory/arena.ts'
-import { Board, STAT_HELD_BYTES, STAT_MOVED_BYTES, STAT_MOVED_UPDATES, STAT_REJECTED } from '../memory/board.ts'
-import { LossError } from '../protocol/conservation.ts'
+import { Board, STAT_MOVED_BYTES, STAT_MOVED_UPDATES } from '../memory/board.ts'
 import { Coordinator } from '../protocol/coordinator.ts'
 import { Membership } from '../protocol/membership.ts'
 import type { FinalPositions } from '../protocol/rebuild.ts'
 import type { FetchRequest } from '../protocol/refetch.ts'
 import type { SetProgress } from '../protocol/set-line.ts'
-import { ProtocolError } from '../protocol/setting.ts'
 import { openDirectory, type SecondaryDirectory } from '../secondary/directory.ts'
 import { CloseRequests } from './close-requests.ts'
 import { type ComponentEnd, ThreadedComponents } from './component-host.ts'
@@ -26,7 +24,9 @@ import type {
   ThreadNotice
 } from './messages.ts'
 import { SecondaryHost } from './secondary-host.ts'
+import { Signs } from './signs.ts'
 import { SourceWatch } from './source-watch.ts'
+import { suspensionOf } from './suspension.ts'
 
 const NO_LONGER_THAN_MS = 2 ** 31 - 1
 
@@ -44,6 +44,7 @@ export class Control {
   private readonly sourceWatch: SourceWatch
   private readonly times = new FailoverTimes()
   private readonly fetches: Fetches
+  private readonly signs: Signs
   private readonly closes: CloseRequests
   private readonly requests: MemberRequests
   private readonly holdRequests: number[] = []
@@ -51,14 +52,11 @@ export class Control {
   private timer: NodeJS.Timeout | undefined
   private isOpen = false
   private failed = false
-  private pressure = false
   private closing = false
   private abandoned = false
   private ending = false
-  private rejected = 0
   /** Acknowledged positions of the last change of view. */
   private final: FinalPositions | undefined
-  private shownSpares: readonly number[] = []
   private onProgress: (() => void) | undefined
 
   constructor(options: ControlOptions, tell: (notice: ControlNotice) => void) {
@@ -136,6 +134,14 @@ export class Control {
       onHopeless: (error) => this.suspend('refetch', error)
     })
     this.requests = new MemberRequests(this.board, this.coordinator, this.membership, tell)
+    this.signs = new Signs({
+      board: this.board,
+      membership: this.membership,
+      components: this.components,
+      requests: this.requests,
+      members: () => this.coordinator.members,
+      tell
+    })
     this.secondaries = new SecondaryHost({
       memory,
       directory: this.directory,
@@ -210,7 +216,7 @@ export class Control {
 
   private open(): void {
     this.isOpen = true
-    this.show()
+    this.signs.show()
     this.tell({ type: 'ready', positions: this.positions() })
     this.step()
   }
@@ -272,7 +278,7 @@ export class Control {
     this.membership.viewStands()
     this.requests.viewStands()
     // Whoever hears of the view finds it so.
-    this.show()
+    this.signs.show()
     if (!this.coordinator.isRedundant) {
       const { members } = this.coordinator
       const message = `only ${members.length} components are left: nothing is taken until there are more`
@@ -335,30 +341,15 @@ export class Control {
       this.membership.step()
       this.requests.step()
       this.checkRoom()
-      this.show()
       this.requests.answer()
       this.sources.forgetClosed()
-      this.tellPressure()
-      this.tellRejected()
+      this.signs.step()
       this.answerHolds()
       this.schedule(dueInMs)
     } catch (error) {
       this.suspend('the control thread', error)
     }
     this.onProgress?.()
-  }
-
-  /** What the host's `status` reads. */
-  private show(): void {
-    const joining = this.requests.joining
-    for (let slot = 0; slot < this.board.layout.slots; slot++) {
-      const state = this.membership.shownState(slot)
-      this.board.storeShown(slot, state === 'active' && joining.includes(slot) ? 'joining' : state)
-    }
-    const spares = this.components.spares
-    if (spares.join() === this.shownSpares.join()) return
-    this.shownSpares = spares
-    this.tell({ type: 'spares', ids: spares })
   }
 
   private onFetched(request: FetchRequest, bytes: Uint8Array): void {
@@ -386,30 +377,6 @@ export class Control {
     const component = this.board.loadIdentity(slot)
     const message = `component ${component} has no memory for what it would have to take over from those that failed`
     throw new TidemarkError('TIDEMARK_NOT_REDUNDANT', message, { component })
-  }
-
-  private tellPressure(): void {
-    let pressure = false
-    let heldBytes = 0
-    for (const slot of this.coordinator.members) {
-      if (this.board.loadPressure(slot) === 1) pressure = true
-      heldBytes += (this.board.statistics[slot] as Float64Array)[STAT_HELD_BYTES] as number
-    }
-    if (pressure === this.pressure) return
-    this.pressure = pressure
-    this.tell({ type: 'pressure', state: pressure ? 'begin' : 'end', heldBytes })
-  }
-
-  /** Block 334: an update came to a component that may not hold it. A bug of ours; its sender stops. */
-  private tellRejected(): void {
-    let rejected = 0
-    for (const statistics of this.board.statistics) rejected += statistics[STAT_REJECTED] as number
-    if (rejected === this.rejected) return
-    const count = rejected - this.rejected
-    this.rejected = rejected
-    if (count < 0) return
-    const error = new TidemarkError('TIDEMARK_FENCED', `${count} updates were rejected by a component`, { count })
-    this.tell({ type: 'warning', error: error.toRecord() })
   }
 
   private answerHolds(): void {
@@ -478,19 +445,4 @@ export class Control {
       look()
     })
   }
-}
-
-/** What is not conserved is lost, or a bug of ours: either way nothing may go on as if it were there. */
-function suspensionOf(name: string, cause: unknown, volumeNames: readonly string[]): TidemarkError {
-  if (cause instanceof LossError) {
-    const volumes = cause.volumes.map((volume) => volumeNames[volume] ?? String(volume))
-    const where = volumes.length === 0 ? '' : `; volumes that may miss updates: ${volumes.join(', ')}`
-    const details = { sets: [...cause.sets], volumes }
-    return new TidemarkError('TIDEMARK_DATA_LOSS', `${cause.message}${where}`, details, { cause })
-  }
-  if (cause instanceof ProtocolError) return new TidemarkError('TIDEMARK_DATA_LOSS', cause.message, {}, { cause })
-  if (cause instanceof TidemarkError && cause.code !== 'TIDEMARK_SUSPENDED') return cause
-  const said = cause instanceof Error ? `: ${cause.message}` : ''
-  const message = `${name} has ended, the group is suspended${said}`
-  return new TidemarkError('TIDEMARK_SUSPENDED', message, { name }, { cause })
 }

@@ -259,3 +259,11 @@ describe('a secondary component fails', () => {
     await expect(failSecondaryComponent(group, 1)).rejects.toMatchObject({ code: 'TIDEMARK_UNKNOWN_COMPONENT' })
   })
 })
+
+test('a group closes while a component hangs that has not been found out yet', async () => {
+  const group = await openTestGroup({ hangTimeoutMs: 300 })
+  const failing = failComponent(group, 0, 'hang')
+  const outcome = expect(failing).rejects.toMatchObject({ code: 'TIDEMARK_CLOSED' })
+  await group.close({ drain: false })
+  await outcome
+})

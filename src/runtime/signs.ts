@@ -1,0 +1,74 @@
+import { TidemarkError } from '../errors.ts'
+import { type Board, STAT_HELD_BYTES, STAT_REJECTED } from '../memory/board.ts'
+import type { Membership } from '../protocol/membership.ts'
+import type { ThreadedComponents } from './component-host.ts'
+import type { MemberRequests } from './member-requests.ts'
+import type { ControlNotice } from './messages.ts'
+
+export interface SignsSetting {
+  readonly board: Board
+  readonly membership: Membership
+  readonly components: ThreadedComponents
+  readonly requests: MemberRequests
+  /** Slots of the members. */
+  members(): readonly number[]
+  tell(notice: ControlNotice): void
+}
+
+/** What the host is shown of the group as it goes: states of components, spares, pressure, rejected updates. */
+export class Signs {
+  private readonly setting: SignsSetting
+  private pressure = false
+  private rejected = 0
+  private spares: readonly number[] = []
+
+  constructor(setting: SignsSetting) {
+    this.setting = setting
+  }
+
+  step(): void {
+    this.tellPressure()
+    this.tellRejected()
+    this.show()
+  }
+
+  /** What the host's `status` reads. */
+  show(): void {
+    const { board, membership, components, requests, tell } = this.setting
+    const joining = requests.joining
+    for (let slot = 0; slot < board.layout.slots; slot++) {
+      const state = membership.shownState(slot)
+      board.storeShown(slot, state === 'active' && joining.includes(slot) ? 'joining' : state)
+    }
+    const spares = components.spares
+    if (spares.join() === this.spares.join()) return
+    this.spares = spares
+    tell({ type: 'spares', ids: spares })
+  }
+
+  private tellPressure(): void {
+    const { board, members, tell } = this.setting
+    let pressure = false
+    let heldBytes = 0
+    for (const slot of members()) {
+      if (board.loadPressure(slot) === 1) pressure = true
+      heldBytes += (board.statistics[slot] as Float64Array)[STAT_HELD_BYTES] as number
+    }
+    if (pressure === this.pressure) return
+    this.pressure = pressure
+    tell({ type: 'pressure', state: pressure ? 'begin' : 'end', heldBytes })
+  }
+
+  /** Block 334: an update came to a component that may not hold it. A bug of ours; its sender stops. */
+  private tellRejected(): void {
+    const { board, tell } = this.setting
+    let rejected = 0
+    for (const statistics of board.statistics) rejected += statistics[STAT_REJECTED] as number
+    if (rejected === this.rejected) return
+    const count = rejected - this.rejected
+    this.rejected = rejected
+    if (count < 0) return
+    const error = new TidemarkError('TIDEMARK_FENCED', `${count} updates were rejected by a component`, { count })
+    tell({ type: 'warning', error: error.toRecord() })
+  }
+}
