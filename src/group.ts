@@ -85,7 +85,9 @@ export async function openGroup(options: GroupOptions): Promise<BackupGroup> {
             components: secondaries
           }
   }
-  const worker = new Worker(threadFile('control-thread'), { workerData: control, execArgv: threadArguments() })
+  const execArgv = threadArguments()
+  const threadOptions = { workerData: control, ...(execArgv && { execArgv }) }
+  const worker = new Worker(threadFile('control-thread'), threadOptions)
   const group = new ThreadedGroup(checked, memory, worker)
   try {
     await group.opened

@@ -7,8 +7,11 @@ export function threadFile(name: string): string {
   return path.join(path.dirname(here), name + path.extname(here))
 }
 
-/** The process's own arguments without those that give it a script: a thread has a file. */
-export function threadArguments(): string[] {
+/**
+ * The process's own arguments without those that give it a script: a thread has a file. Undefined, to inherit them, where
+ * there is none of those: said again, arguments of the engine are refused (--trace-gc, --max-old-space-size).
+ */
+export function threadArguments(): string[] | undefined {
   const kept: string[] = []
   const args = process.execArgv
   for (let n = 0; n < args.length; n++) {
@@ -18,5 +21,5 @@ export function threadArguments(): string[] {
     if (['-e', '--eval', '-p', '--print', '-pe'].includes(argument)) n++
     else kept.push(argument)
   }
-  return kept
+  return kept.length === args.length ? undefined : kept
 }
