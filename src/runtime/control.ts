@@ -12,7 +12,7 @@ import { type ComponentEnd, ThreadedComponents } from './component-host.ts'
 import { ControlSources } from './control-sources.ts'
 import { FailoverTimes } from './failover-times.ts'
 import { Fetches } from './fetches.ts'
-import { openTables } from './group-memory.ts'
+import { componentMemory, openTables } from './group-memory.ts'
 import { MemberRequests } from './member-requests.ts'
 import type {
   ComponentMail,
@@ -108,7 +108,7 @@ export class Control {
       task: (slot, isFounder) => {
         this.giveMemory(slot)
         const firstSet = isFounder ? (this.coordinator.securedSet + 1) | 0 : undefined
-        return { memory, protocol, secondaryOf, firstSet }
+        return { memory: componentMemory(memory, slot), protocol, secondaryOf, firstSet }
       },
       onNotice: (notice) => this.onNotice(notice),
       holdsNothing: (slot) => this.coordinator.isFresh(slot),

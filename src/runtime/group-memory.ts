@@ -99,11 +99,42 @@ export function allocateGroupMemory(shape: GroupShape): GroupMemory {
   }
 }
 
-export function openArenas(memory: GroupMemory): (Arena | undefined)[] {
+/** What one component's thread needs of it: a thread that takes over is not to wait for the links of all others to be posted. */
+export interface ComponentMemory
+  extends Pick<GroupMemory, 'boardLayout' | 'board' | 'arenaLayout' | 'arenas' | 'linkCapacity'> {
+  readonly volumes: number
+  readonly chunkTable: SharedArrayBuffer
+  readonly tables: SharedArrayBuffer
+  /** By slot of the holder. */
+  readonly outgoing: readonly SharedArrayBuffer[]
+  /** By slot of the sender. */
+  readonly incoming: readonly SharedArrayBuffer[]
+  /** By secondary component. */
+  readonly drains: readonly SharedArrayBuffer[]
+}
+
+export function componentMemory(memory: GroupMemory, slot: number): ComponentMemory {
+  const { boardLayout, board, arenaLayout, arenas, linkCapacity } = memory
+  return {
+    boardLayout,
+    board,
+    arenaLayout,
+    arenas,
+    linkCapacity,
+    volumes: memory.shape.volumes,
+    chunkTable: memory.chunkTables[slot] as SharedArrayBuffer,
+    tables: memory.tables[slot] as SharedArrayBuffer,
+    outgoing: memory.links[slot] as readonly SharedArrayBuffer[],
+    incoming: memory.links.map((row) => row[slot] as SharedArrayBuffer),
+    drains: memory.drains[slot] as readonly SharedArrayBuffer[]
+  }
+}
+
+export function openArenas(memory: Pick<GroupMemory, 'arenas' | 'arenaLayout'>): (Arena | undefined)[] {
   return memory.arenas.map((buffer) => buffer && new Arena(buffer, memory.arenaLayout))
 }
 
-export function openLink(memory: GroupMemory, buffer: SharedArrayBuffer): Link {
+export function openLink(memory: Pick<GroupMemory, 'linkCapacity'>, buffer: SharedArrayBuffer): Link {
   const isUnused = buffer.byteLength === linkBytes(2)
   return new Link(buffer, isUnused ? 2 : memory.linkCapacity)
 }

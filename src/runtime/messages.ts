@@ -6,7 +6,7 @@ import type { ResponsibilityPolicy } from '../protocol/responsibility.ts'
 import type { MirrorTarget, Ordering } from '../protocol/setting.ts'
 import type { DirectoryOptions } from '../secondary/directory.ts'
 import type { FileSetStoreOptions } from '../secondary/file-store.ts'
-import type { GroupMemory } from './group-memory.ts'
+import type { ComponentMemory, GroupMemory } from './group-memory.ts'
 
 /** Records that threads post to each other; everything that happens per update goes through shared memory instead. */
 
@@ -119,7 +119,7 @@ export type ControlNotice =
 
 export interface ComponentTask {
   readonly slot: number
-  readonly memory: GroupMemory
+  readonly memory: ComponentMemory
   readonly protocol: ProtocolOptions
   readonly secondaryOf: Uint8Array
   /** Low bits; undefined for one that comes later and waits for a view that has it. */
