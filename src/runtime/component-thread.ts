@@ -1,16 +1,14 @@
 import { type MessagePort, receiveMessageOnPort, threadId } from 'node:worker_threads'
 import { Arena } from '../memory/arena.ts'
 import { Board } from '../memory/board.ts'
-import { ChunkTable } from '../memory/chunk-table.ts'
 import { clockMicroseconds } from '../memory/clock.ts'
 import { type Parking, standStill } from '../memory/parking.ts'
-import { SetTables } from '../memory/set-tables.ts'
 import { SOURCE_CLOSED, SourceMemory } from '../memory/source-memory.ts'
-import type { Place } from '../protocol/setting.ts'
 import { type AttachedMemory, ViewMember } from '../protocol/view-member.ts'
 import { type Agent, runDutyCycle, untilItEnds } from './duty-cycle.ts'
-import { openArenas, openLink } from './group-memory.ts'
+import { openArenas } from './group-memory.ts'
 import type { ComponentMail, ComponentTask, FailureKind, SourceFacts, ThreadNotice, ThreadOutcome } from './messages.ts'
+import { openPlace } from './place.ts'
 import type { WarmUp } from './thread-pool.ts'
 import { warmUp } from './warm-up.ts'
 
@@ -26,31 +24,14 @@ class ComponentAgent implements Agent {
   private hasToGo = false
 
   constructor(task: ComponentTask, board: Board) {
-    const { memory, slot, protocol } = task
     this.task = task
     this.board = board
-    this.arenas = openArenas(memory)
-    const place: Place = {
-      slot,
-      mirrors: protocol.mirrors,
-      mirrorTarget: protocol.mirrorTarget,
-      ordering: protocol.ordering,
-      metadataOnly: protocol.metadataOnly,
-      volumes: memory.volumes,
-      board,
-      arenas: this.arenas,
-      outgoing: memory.outgoing.map((buffer) => openLink(memory, buffer)),
-      incoming: memory.incoming.map((buffer) => openLink(memory, buffer)),
-      tables: new SetTables(memory.tables, memory.volumes),
-      chunks: new ChunkTable(memory.chunkTable),
-      secondaries: memory.drains.map((buffer) => openLink(memory, buffer)),
-      secondaryOf: task.secondaryOf,
-      surroundings: {
-        clock: clockMicroseconds,
-        ring: () => this.ring(),
-        fetch: (request) => this.tell({ type: 'fetch', request })
-      }
-    }
+    this.arenas = openArenas(task.memory)
+    const place = openPlace(task, this.arenas, board, {
+      clock: clockMicroseconds,
+      ring: () => this.ring(),
+      fetch: (request) => this.tell({ type: 'fetch', request })
+    })
     this.member = new ViewMember(place, {}, task.firstSet, () => this.takeMail())
   }
 

@@ -1,21 +1,32 @@
-import { Arena, arenaLayoutOf } from '../memory/arena.ts'
 import { Board } from '../memory/board.ts'
-import { ChunkTable } from '../memory/chunk-table.ts'
 import { clockMicroseconds } from '../memory/clock.ts'
-import { Link, linkBytes } from '../memory/link.ts'
-import { SetTables, setTablesBytes } from '../memory/set-tables.ts'
 import { SourceMemory, sourceLayout } from '../memory/source-memory.ts'
 import { SourceWriter } from '../memory/source-writer.ts'
 import { Coordinator } from '../protocol/coordinator.ts'
 import type { FinalPositions } from '../protocol/rebuild.ts'
 import type { Place } from '../protocol/setting.ts'
 import { ViewMember } from '../protocol/view-member.ts'
+import { allocateGroupMemory, componentMemory, type GroupShape, openArenas, openTables } from './group-memory.ts'
+import type { ProtocolOptions } from './messages.ts'
+import { openPlace } from './place.ts'
 
 const MEMBERS = 3
 const VOLUMES = 4
-const CHUNK_SHIFT = 15
-const CHUNKS = 64
-const LINK_CAPACITY = 2048
+const SHAPE: GroupShape = {
+  components: MEMBERS,
+  slots: MEMBERS,
+  mirrors: 1,
+  volumes: VOLUMES,
+  secondaries: 0,
+  componentMemoryBytes: 2 * 2 ** 20,
+  metadataOnly: false
+}
+const PROTOCOL: ProtocolOptions = {
+  mirrors: 1,
+  mirrorTarget: 'spread',
+  ordering: 'volume-sequence',
+  metadataOnly: false
+}
 const UPDATES = 1500
 const FAILURES = 4
 
@@ -25,24 +36,22 @@ const FAILURES = 4
  * copy that is given to it, a warm one a tenth of that (docs/decisions/0007-spares-are-warmed-up.md).
  */
 class Rehearsal {
-  private readonly board = new Board(Board.allocate(BOARD), BOARD)
+  private readonly board: Board
   private readonly places: readonly Place[]
   private readonly members: ViewMember[]
   private readonly sources: { id: number; memory: SourceMemory; writer: SourceWriter }[] = []
   private readonly coordinator: Coordinator
 
   constructor() {
-    const layout = arenaLayoutOf(CHUNKS * 2 ** CHUNK_SHIFT, CHUNK_SHIFT)
-    const arenas = each(() => new Arena(Arena.allocate(layout), layout))
-    const link = (): Link => new Link(new SharedArrayBuffer(linkBytes(LINK_CAPACITY)), LINK_CAPACITY)
-    const links = each(() => each(link))
-    const tables = each(() => new SetTables(new SharedArrayBuffer(setTablesBytes(VOLUMES)), VOLUMES))
+    const memory = allocateGroupMemory(SHAPE)
+    this.board = new Board(memory.board, memory.boardLayout)
+    const secondaryOf = new Uint8Array(SHAPE.volumes)
     this.coordinator = new Coordinator(
       {
         board: this.board,
         founders: MEMBERS,
         mirrors: 1,
-        tables,
+        tables: openTables(memory),
         policy: 'round-robin',
         periodMs: Number.POSITIVE_INFINITY,
         secondaries: 0,
@@ -54,22 +63,12 @@ class Rehearsal {
       },
       0
     )
-    this.places = arenas.map((_, slot) => ({
-      slot,
-      mirrors: 1,
-      mirrorTarget: 'spread',
-      ordering: 'volume-sequence',
-      volumes: VOLUMES,
-      board: this.board,
-      arenas,
-      outgoing: links[slot] as Link[],
-      incoming: links.map((row) => row[slot] as Link),
-      tables: tables[slot] as SetTables,
-      chunks: new ChunkTable(ChunkTable.allocate(layout.chunks + layout.spareChunks)),
-      secondaries: [],
-      secondaryOf: new Uint8Array(VOLUMES),
-      surroundings: { clock: clockMicroseconds, ring: () => {} }
-    }))
+    this.places = memory.tables.map((_, slot) => {
+      // As a thread is given it: what was posted is not made of quite the same numbers and objects.
+      const task = { slot, memory: structuredClone(componentMemory(memory, slot)), protocol: PROTOCOL, secondaryOf }
+      const surroundings = { clock: clockMicroseconds, ring: () => {}, fetch: () => {} }
+      return openPlace(task, openArenas(task.memory), this.board, surroundings)
+    })
     this.members = this.places.map((place) => new ViewMember(place, {}, 1))
     for (let id = 0; id < MEMBERS; id++) this.openSource(id)
   }
@@ -112,19 +111,13 @@ class Rehearsal {
   }
 
   private openSource(id: number): void {
-    const layout = sourceLayout(2 ** 18)
+    const layout = structuredClone(sourceLayout(2 ** 18))
     const memory = new SourceMemory(SourceMemory.allocate(layout), layout)
     memory.storeAttached(id)
     this.sources.push({ id, memory, writer: new SourceWriter(memory) })
     this.coordinator.sources.add({ id, memory })
     this.members[id]?.attach({ id, memory })
   }
-}
-
-const BOARD = { slots: MEMBERS, secondaries: 0, volumes: VOLUMES }
-
-function each<T>(make: () => T): T[] {
-  return Array.from({ length: MEMBERS }, make)
 }
 
 export function warmUp(): void {
