@@ -141,4 +141,29 @@ describe('opening', () => {
     const out = execFileSync(process.execPath, ['--input-type=module', '-e', script], { timeout: 20_000 })
     expect(JSON.parse(out.toString())).toEqual({ left: [], open: [] })
   })
+
+  test.each([
+    ['a file', (script: string) => ['--max-old-space-size=512', '--trace-uncaught', script]],
+    ['a file, with --import', (script: string) => ['--stack-size=900', '--import', 'data:text/javascript,', script]],
+    [
+      'an argument',
+      (script: string) => ['--max-old-space-size=512', '--input-type=module', '-e', `import '${script}'`]
+    ],
+    [
+      'an argument after --import',
+      (script: string) => ['--import', 'data:text/javascript,', '-e', `import('${script}')`]
+    ]
+  ])('whatever arguments the process has: its script is %s', (_, argumentsFor) => {
+    const script = path.join(temporaryDirectory(), 'program.mjs')
+    const source = JSON.stringify(new URL('../../src/index.ts', import.meta.url).href)
+    writeFileSync(
+      script,
+      `import { openGroup } from ${source}
+      const group = await openGroup({ volumes: [{ name: 'a', size: 1000 }], secondary: 'discard' })
+      await group.openSource('s').volume('a').write(0, Buffer.from('x'))
+      await group.close()
+      console.log('closed')`
+    )
+    expect(execFileSync(process.execPath, argumentsFor(script), { timeout: 20_000 }).toString()).toBe('closed\n')
+  })
 })
