@@ -7,7 +7,6 @@
 export const CELL_BYTES = 8
 export const CELLS_PER_WRITER = 3
 const CELLS_AREA_BYTES = 1024
-export const MOST_WRITERS = Math.floor(CELLS_AREA_BYTES / (CELL_BYTES * CELLS_PER_WRITER))
 
 export const SHARED_BEGIN = CELLS_AREA_BYTES
 export const SHARED_BYTES = 8192

@@ -1,7 +1,6 @@
 import type { TidemarkError } from './errors.ts'
 import type { GroupLatencies } from './latencies.ts'
 import { type Board, STAT_HELD_BYTES, STAT_HELD_UPDATES, STAT_TAKEN } from './memory/board.ts'
-import { SET_WINDOW_MASK } from './memory/source-memory.ts'
 import { type GroupMemory, openTables } from './runtime/group-memory.ts'
 import type { SetPositions, SetRecord } from './runtime/messages.ts'
 import type { GroupStatus, VolumeOptions } from './types.ts'
@@ -29,7 +28,7 @@ export interface StatusView {
 export function readStatus(view: StatusView): GroupStatus {
   const { board, suspension, lastApplied, volumes } = view
   const forming = board.loadForming()
-  const responsibility = board.responsibility[forming & SET_WINDOW_MASK] as Uint8Array
+  const responsibility = board.responsibilityIn(forming)
   const tables = openTables(view.memory)
   const components = componentsOf(view, responsibility)
   // One that has just taken a place is heard of later than it is seen there.

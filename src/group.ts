@@ -308,10 +308,7 @@ class ThreadedGroup extends EventEmitter<GroupEvents> implements BackupGroup {
   private end(): void {
     this.state = 'closed'
     this.sources.abandon(SOURCE_CLOSED)
-    const error = this.closedError()
-    this.history.close(error)
-    this.requests.close(error)
-    this.failing.close(error)
+    this.refuseWaiting(this.closedError())
   }
 
   private suspend(error: TidemarkError): void {
@@ -319,10 +316,14 @@ class ThreadedGroup extends EventEmitter<GroupEvents> implements BackupGroup {
     this.state = 'suspended'
     this.suspension = { error, atMs: Date.now() }
     this.sources.abandon(SOURCE_SUSPENDED)
+    this.refuseWaiting(error)
+    this.emit('suspended', error)
+  }
+
+  private refuseWaiting(error: TidemarkError): void {
     this.requests.close(error)
     this.history.close(error)
     this.failing.close(error)
-    this.emit('suspended', error)
   }
 
   private hear(notice: Exclude<ControlNotice, { type: 'ready' | 'failed' }>): void {

@@ -169,6 +169,11 @@ export class Board {
 
   // What the control thread tells.
 
+  /** By volume: the slot that is responsible for it in this set. */
+  responsibilityIn(set: number): Uint8Array<SharedArrayBuffer> {
+    return this.responsibility[set & SET_WINDOW_MASK] as Uint8Array<SharedArrayBuffer>
+  }
+
   /** Load it after the published position of the ring whose records are then tagged with it, never before. */
   loadForming(): number {
     return Atomics.load(this.group, FORMING * LINE_INTS)

@@ -1,6 +1,6 @@
 import type { Board } from '../memory/board.ts'
 import type { SetTables } from '../memory/set-tables.ts'
-import { SET_WINDOW, SET_WINDOW_MASK } from '../memory/source-memory.ts'
+import { SET_WINDOW } from '../memory/source-memory.ts'
 import { type CountedSource, LossError } from './conservation.ts'
 import { Losses } from './losses.ts'
 import type { Merging } from './merging.ts'
@@ -375,6 +375,6 @@ export class Coordinator {
   }
 
   private table(set: number): Uint8Array {
-    return this.setting.board.responsibility[set & SET_WINDOW_MASK] as Uint8Array
+    return this.setting.board.responsibilityIn(set)
   }
 }

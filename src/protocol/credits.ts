@@ -17,7 +17,7 @@ import {
 import { onwardOf } from './members.ts'
 import type { OutLink } from './out-link.ts'
 import { type Granter, Places } from './places.ts'
-import { arenaOf, assert, type Setting } from './setting.ts'
+import { arenaOf, assert, type Setting, sayNoRoom } from './setting.ts'
 
 /** A chunk at another mirror that belongs to a chunk here: what comes into ours is passed on into it, at equal offsets. */
 export interface Onward {
@@ -110,20 +110,13 @@ export class Credits implements Granter, LaneNotices {
     for (let missing = grantsMissing(asked, granted); missing > 0; missing--) {
       const chunk = this.places.grantMoving(peer)
       if (chunk < 0) {
-        this.sayNoRoom()
+        sayNoRoom(this.setting)
         break
       }
       ;(this.outs[peer] as OutLink).notice(entry(ENTRY_GRANT, laneValue(LANE_MOVING, chunk)))
       granted++
     }
     this.movingGranted[peer] = granted
-  }
-
-  /** The change of view waits for it: the group has to say so. */
-  private sayNoRoom(): void {
-    const { board, slot, surroundings } = this.setting
-    board.storeNoRoom(slot, 1)
-    surroundings.ring()
   }
 
   discard(secured: number): void {

@@ -14,7 +14,6 @@ import {
   RECORD_SET,
   RECORD_VOLUME
 } from '../memory/record.ts'
-import { SET_WINDOW_MASK } from '../memory/source-memory.ts'
 import { slotsOf } from './holders.ts'
 import { isAfter } from './set-identifier.ts'
 
@@ -74,7 +73,7 @@ function readEntry(view: HeldView, address: number, from: number): HeldEntry {
   const flags = ints[i + RECORD_FLAGS] as number
   const set = ints[i + RECORD_SET] as number
   const volume = ints[i + RECORD_VOLUME] as number
-  const responsible = (view.board.responsibility[set & SET_WINDOW_MASK] as Uint8Array)[volume] as number
+  const responsible = view.board.responsibilityIn(set)[volume] as number
   const isZero = (flags & FLAG_ZERO) !== 0
   return {
     volume,

@@ -1,6 +1,5 @@
 import type { Board } from '../memory/board.ts'
 import type { SetTables } from '../memory/set-tables.ts'
-import { SET_WINDOW_MASK } from '../memory/source-memory.ts'
 import {
   acknowledgedTo,
   type CountedSource,
@@ -35,7 +34,7 @@ export class Losses {
     for (let set = from; set <= to; set++) {
       const volumes = this.suspects.get(set) ?? new Set<number>()
       this.suspects.set(set, volumes)
-      const table = this.setting.board.responsibility[set & SET_WINDOW_MASK] as Uint8Array
+      const table = this.setting.board.responsibilityIn(set)
       for (const [volume, responsible] of table.entries()) if (responsible === slot) volumes.add(volume)
     }
   }
@@ -70,7 +69,7 @@ export class Losses {
 
   private sum(set: number, loads?: Float64Array): ManifestSum {
     const { board, tables, members } = this.setting
-    const responsibility = board.responsibility[set & SET_WINDOW_MASK] as Uint8Array
+    const responsibility = board.responsibilityIn(set)
     const held = sumManifests(tables, members(), set | 0, responsibility, loads)
     assert(held.misplaced < 0, `volume ${held.misplaced} has a second responsible component in set ${set}`)
     return held

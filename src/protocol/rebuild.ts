@@ -12,7 +12,6 @@ import {
   RECORD_SOURCE,
   RECORD_VOLUME
 } from '../memory/record.ts'
-import { SET_WINDOW_MASK } from '../memory/source-memory.ts'
 import type { HeldUpdates } from './held.ts'
 import { isAfter } from './set-identifier.ts'
 import { arenaOf, type Place, type Setting } from './setting.ts'
@@ -82,7 +81,7 @@ export function noteIfResponsible(setting: Setting, held: HeldUpdates, arena: Ar
   const f = address >>> 3
   const set = ints[i + RECORD_SET] as number
   const volume = ints[i + RECORD_VOLUME] as number
-  const table = setting.board.responsibility[set & SET_WINDOW_MASK] as Uint8Array
+  const table = setting.board.responsibilityIn(set)
   if (table[volume] !== setting.slot) return
   const dataBytes = ints[i + RECORD_LENGTH] as number
   const ordinal = (floats[f + RECORD_POSITION] as number) | 0

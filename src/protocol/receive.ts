@@ -25,7 +25,6 @@ import {
   RECORD_SOURCE,
   RECORD_VOLUME
 } from '../memory/record.ts'
-import { SET_WINDOW_MASK } from '../memory/source-memory.ts'
 import type { Credits } from './credits.ts'
 import type { HeldUpdates } from './held.ts'
 import type { OutLink } from './out-link.ts'
@@ -117,7 +116,7 @@ export class Receiver {
     const i = address >>> 2
     const volume = ints[i + RECORD_VOLUME] as number
     const set = ints[i + RECORD_SET] as number
-    const table = this.setting.board.responsibility[set & SET_WINDOW_MASK] as Uint8Array
+    const table = this.setting.board.responsibilityIn(set)
     const responsible = table[volume] as number
     const isMirror = ((ints[i + RECORD_FLAGS] as number) & FLAG_MIRROR) !== 0
     this.received++

@@ -14,7 +14,7 @@ import {
 } from '../memory/record.ts'
 import type { HeldUpdates } from './held.ts'
 import type { Places } from './places.ts'
-import { arenaOf, assert, type Setting } from './setting.ts'
+import { arenaOf, assert, type Setting, sayNoRoom } from './setting.ts'
 
 /** Asked for at once. */
 const WINDOW = 32
@@ -81,7 +81,7 @@ export class Refetch {
     const address = this.held.missing.found(id)
     if (address === undefined) return
     if (!this.put(address, bytes)) {
-      this.sayNoRoom()
+      sayNoRoom(this.setting)
       return
     }
     if (this.held.missing.isEmpty) this.closeChunk()
@@ -144,12 +144,6 @@ export class Refetch {
     // Last: a change of view counts whatever is not dropped.
     ints[i + RECORD_FLAGS] = (ints[i + RECORD_FLAGS] as number) | FLAG_DROPPED
     return true
-  }
-
-  private sayNoRoom(): void {
-    const { board, slot, surroundings } = this.setting
-    board.storeNoRoom(slot, 1)
-    surroundings.ring()
   }
 
   /** -1 when there is no memory left. */

@@ -29,19 +29,24 @@ export function balanced(table: Uint8Array, previous: Uint8Array, slots: readonl
   const carried = new Float64Array(slots.length)
   const counts = new Int32Array(slots.length)
   for (const volume of loaded) {
-    let least = 0
-    for (let n = 1; n < slots.length; n++) if ((carried[n] as number) < (carried[least] as number)) least = n
+    const least = indexOfLeast(carried)
     table[volume] = slots[least] as number
     carried[least] = (carried[least] as number) + (loads[volume] as number)
     counts[least] = (counts[least] as number) + 1
   }
   for (const volume of volumes) {
     if ((loads[volume] as number) > 0) continue
-    let fewest = 0
-    for (let n = 1; n < slots.length; n++) if ((counts[n] as number) < (counts[fewest] as number)) fewest = n
+    const fewest = indexOfLeast(counts)
     table[volume] = slots[fewest] as number
     counts[fewest] = (counts[fewest] as number) + 1
   }
+}
+
+/** The first of them, where several are least. */
+function indexOfLeast(values: ArrayLike<number>): number {
+  let least = 0
+  for (let n = 1; n < values.length; n++) if ((values[n] as number) < (values[least] as number)) least = n
+  return least
 }
 
 /**

@@ -12,7 +12,6 @@ import {
   RECORD_SOURCE,
   RECORD_VOLUME
 } from '../memory/record.ts'
-import { SET_WINDOW_MASK } from '../memory/source-memory.ts'
 import { HolderRule, hasSlot } from './holders.ts'
 import type { OutLink } from './out-link.ts'
 import { forEachHeld } from './rebuild.ts'
@@ -127,7 +126,7 @@ export class Restore {
   private responsibleFor(address: number): number {
     const { ints } = this.arena
     const set = ints[(address >>> 2) + RECORD_SET] as number
-    const table = this.setting.board.responsibility[set & SET_WINDOW_MASK] as Uint8Array
+    const table = this.setting.board.responsibilityIn(set)
     return table[ints[(address >>> 2) + RECORD_VOLUME] as number] as number
   }
 

@@ -61,6 +61,12 @@ export function settingOf(place: Place, firstSet: number): Setting {
   return { ...place, members: board.loadMembers(), eligible: board.loadEligible(), firstSet }
 }
 
+/** There is no memory left for what is moved or fetched, and all wait for it: the group has to say so. */
+export function sayNoRoom({ board, slot, surroundings }: Place): void {
+  board.storeNoRoom(slot, 1)
+  surroundings.ring()
+}
+
 export function arenaOf(place: Place, slot: number): Arena {
   const arena = place.arenas[slot]
   assert(arena !== undefined, `component in slot ${slot} has no memory`)

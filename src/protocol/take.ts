@@ -15,7 +15,6 @@ import {
   RECORD_SOURCE,
   RECORD_VOLUME
 } from '../memory/record.ts'
-import { SET_WINDOW_MASK } from '../memory/source-memory.ts'
 import type { HeldUpdates } from './held.ts'
 import { bitsOf, type SlotBits } from './holders.ts'
 import { LANE_REQUEST, type Lane, mirrorLane } from './lane.ts'
@@ -101,7 +100,7 @@ export class Taker {
     if (available <= 0) return 0
     const { memory } = intake
     this.sequencer.begin(this.set, Math.min(available, BATCH))
-    const table = this.setting.board.responsibility[this.set & SET_WINDOW_MASK] as Uint8Array
+    const table = this.setting.board.responsibilityIn(this.set)
     const { ints } = memory
     const before = intake.taken
     while (intake.taken !== this.published && ((intake.taken - before) | 0) < BATCH) {

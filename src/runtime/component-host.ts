@@ -1,4 +1,3 @@
-import { TidemarkError } from '../errors.ts'
 import type { Board } from '../memory/board.ts'
 import { CHUNK_FREE, ChunkTable } from '../memory/chunk-table.ts'
 import { clockMicroseconds } from '../memory/clock.ts'
@@ -157,7 +156,7 @@ export class ThreadedComponents implements ComponentHost {
     clearInterval(this.timer)
     // One that hangs does not see it.
     const patience = setTimeout(() => this.terminateAll(), this.setting.hangTimeoutMs)
-    await Promise.allSettled(this.components.map((component) => component?.thread.ended))
+    await Promise.all(this.components.map((component) => component?.thread.ended))
     clearTimeout(patience)
     await this.pool.destroy()
   }
@@ -183,10 +182,7 @@ export class ThreadedComponents implements ComponentHost {
     this.components[slot] = component
     const facts = this.setting.facts(slot)
     if (facts !== undefined) this.mail(slot, facts)
-    thread.ended.then(
-      (outcome) => this.hasEnded(slot, component, outcome && TidemarkError.fromRecord(outcome)),
-      (error: unknown) => this.hasEnded(slot, component, error)
-    )
+    thread.ended.then((cause) => this.hasEnded(slot, component, cause))
     thread.exited.then(() => this.hasEnded(slot, component, undefined))
     return component
   }

@@ -62,7 +62,7 @@ export class SecondaryHost {
   /** After the board has said that everything is over. */
   async close(): Promise<void> {
     this.isOver = true
-    await Promise.allSettled(this.threads.map((thread) => thread.ended))
+    await Promise.all(this.threads.map((thread) => thread.ended))
     await this.pool.destroy()
   }
 
@@ -72,10 +72,7 @@ export class SecondaryHost {
     const store = (directory as SecondaryDirectory).storeOptions(index, keeps)
     const thread = this.pool.start<SecondaryTask>({ index, memory, store, lastSet, resume }, false, onNotice)
     this.threads[index] = thread
-    thread.ended.then(
-      (outcome) => this.replace(index, thread, outcome === undefined ? undefined : TidemarkError.fromRecord(outcome)),
-      (error: unknown) => this.replace(index, thread, error)
-    )
+    thread.ended.then((cause) => this.replace(index, thread, cause))
     return thread
   }
 

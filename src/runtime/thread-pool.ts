@@ -1,5 +1,6 @@
 import { MessageChannel, type MessagePort, type Worker } from 'node:worker_threads'
 import { Piscina } from 'piscina'
+import { TidemarkError } from '../errors.ts'
 import type { ThreadNotice, ThreadOutcome } from './messages.ts'
 import { threadFile } from './thread-file.ts'
 
@@ -13,8 +14,8 @@ export interface HostedThread {
    * rejected or has returned says nothing of the kind.
    */
   readonly exited: Promise<void>
-  /** Settles when the task has ended, with what ended it; rejects when its thread ended. */
-  readonly ended: Promise<ThreadOutcome>
+  /** Resolves when the task has ended, or its thread has, with what ended it; undefined when it was over. */
+  readonly ended: Promise<unknown>
   /** Whether the task has begun to run. */
   hasRun(): boolean
   /** Ends the thread. */
@@ -120,7 +121,7 @@ export class ThreadPool {
   ): HostedThread {
     const thread = (warm ? this.spares.shift() : undefined) ?? this.host()
     const { port1, port2 } = new MessageChannel()
-    const ended = thread.run({ ...task, port: port2 }, port2)
+    const outcome = thread.run({ ...task, port: port2 }, port2)
     let hasRun = false
     const running = new Promise<void>((resolve, reject) => {
       port1.on('message', (notice: ThreadNotice) => {
@@ -131,7 +132,7 @@ export class ThreadPool {
         hasRun = true
         resolve()
       })
-      ended.then(() => reject(new Error('the thread has ended')), reject)
+      outcome.then(() => reject(new Error('the thread has ended')), reject)
     })
     // Whoever opens the group looks at it; afterwards `ended` is watched.
     running.catch(() => {})
@@ -139,7 +140,10 @@ export class ThreadPool {
     return {
       port: port1,
       running,
-      ended,
+      ended: outcome.then(
+        (record) => record && TidemarkError.fromRecord(record),
+        (error: unknown) => error
+      ),
       exited: thread.exited,
       hasRun: () => hasRun,
       terminate: () => thread.terminate()

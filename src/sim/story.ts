@@ -8,7 +8,6 @@ import {
   RECORD_SET,
   RECORD_VOLUME
 } from '../memory/record.ts'
-import { SET_WINDOW_MASK } from '../memory/source-memory.ts'
 import { slotsOf } from '../protocol/holders.ts'
 import type { FinalPositions } from '../protocol/rebuild.ts'
 import type { SetProgress } from '../protocol/set-line.ts'
@@ -70,7 +69,7 @@ export class Story {
     const volume = ints[i + RECORD_VOLUME] as number
     const sender = place.chunks.senderOf(address >>> layout.chunkShift)
     const component = `component ${place.slot}`
-    const responsible = (place.board.responsibility[set & SET_WINDOW_MASK] as Uint8Array)[volume] as number
+    const responsible = place.board.responsibilityIn(set)[volume] as number
     if ((place.board.loadView() & 3) === PHASE_RESTORE) {
       this.line(`${component}: gets ${name} of set ${set}, sequence ${sequence}, from component ${sender}`)
     } else if (sender !== place.slot) {
@@ -102,7 +101,7 @@ export class Story {
   // The life of a set.
 
   forming(set: number): void {
-    const table = [...(this.world.board.responsibility[set & SET_WINDOW_MASK] as Uint8Array)]
+    const table = [...this.world.board.responsibilityIn(set)]
     const roles = table.map((slot, volume) => `component ${slot} for volume ${volume}`)
     this.line(`control: set ${set - 1} closes, set ${set} forms; responsible in it: ${roles.join(', ')}`)
   }
@@ -131,7 +130,7 @@ export class Story {
     const { board, coordinator, sources } = this.world
     const tables = new Map<number, Uint8Array>()
     for (let set = coordinator.securedSet + 1; set <= coordinator.formingSet; set++) {
-      tables.set(set, Uint8Array.from(board.responsibility[set & SET_WINDOW_MASK] as Uint8Array))
+      tables.set(set, Uint8Array.from(board.responsibilityIn(set)))
     }
     this.roles = { tables, attached: sources.map(({ memory }) => memory.loadAttached()) }
   }
@@ -153,7 +152,7 @@ export class Story {
     this.line(`control: all have stopped, acknowledged positions are final: ${ends.join(', ')}`)
     const { board, sources } = this.world
     for (const [set, before] of this.roles?.tables ?? []) {
-      const table = board.responsibility[set & SET_WINDOW_MASK] as Uint8Array
+      const table = board.responsibilityIn(set)
       for (const [volume, slot] of before.entries()) {
         if (table[volume] === slot) continue
         this.line(`control: volume ${volume} of set ${set} goes from component ${slot} to component ${table[volume]}`)

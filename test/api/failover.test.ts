@@ -10,6 +10,11 @@ function heldInAll(group: BackupGroup): number {
   return activeIds(group).reduce((sum, id) => sum + group.heldUpdates(id).length, 0)
 }
 
+/** Two components that can fail at once, and as many spares; sets end only when they are asked to. */
+function openPair(directory: string): Promise<BackupGroup> {
+  return openTestGroup({ secondary: { directory }, components: 2, spares: 2, formationPeriodMs: HOUR_MS })
+}
+
 describe('a component fails', () => {
   for (const how of KINDS) {
     test(`by ${how}: a spare takes its place, no source sees an error, nothing acknowledged is lost`, async () => {
@@ -113,12 +118,7 @@ describe('a component fails', () => {
 
   test('more than `mirrors` at once: the loss is told, with its volumes and sets, and the copy stays whole', async () => {
     const directory = temporaryDirectory()
-    const group = await openTestGroup({
-      secondary: { directory },
-      components: 2,
-      spares: 2,
-      formationPeriodMs: HOUR_MS
-    })
+    const group = await openPair(directory)
     const source = group.openSource('s')
     await source.volume('b').write(0, Buffer.of(1))
     const { set } = await group.closeSet()
@@ -151,12 +151,7 @@ describe('a component fails', () => {
 
   test('more than `mirrors` at once where nothing was unsecured: it goes on', async () => {
     const directory = temporaryDirectory()
-    const group = await openTestGroup({
-      secondary: { directory },
-      components: 2,
-      spares: 2,
-      formationPeriodMs: HOUR_MS
-    })
+    const group = await openPair(directory)
     const source = group.openSource('s')
     await source.volume('b').write(0, Buffer.of(1))
     await group.whenSecured((await group.closeSet()).set)
