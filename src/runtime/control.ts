@@ -341,9 +341,10 @@ export class Control {
       this.membership.step()
       this.requests.step()
       this.checkRoom()
-      this.requests.answer()
       this.sources.forgetClosed()
       this.signs.step()
+      // Whoever is answered finds it so in the status.
+      this.requests.answer()
       this.answerHolds()
       this.schedule(dueInMs)
     } catch (error) {
