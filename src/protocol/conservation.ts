@@ -1,4 +1,11 @@
-import { RECORD_POSITION, RECORD_VOLUME } from '../memory/record.ts'
+import {
+  RECORD_BYTES,
+  RECORD_LENGTH,
+  RECORD_POSITION,
+  RECORD_VOLUME,
+  recordBytesFor,
+  ZERO_RECORD_BYTES
+} from '../memory/record.ts'
 import { nameHashOfRange, type SetTables } from '../memory/set-tables.ts'
 import type { SourceMemory } from '../memory/source-memory.ts'
 import { isAfter } from './set-identifier.ts'
@@ -87,17 +94,18 @@ export function volumesThatLost(
   tables: readonly SetTables[],
   members: readonly number[],
   set: number,
-  forming: number
+  forming: number,
+  volumes: number
 ): number[] | undefined {
   const missing = new Map<number, number>()
   for (const source of sources) {
-    const { ints, floats, entries, mask } = source.memory
+    const { ints, entries, mask } = source.memory
     const { begin, updates } = rangeOf(source, set, forming)
     for (let n = 0; n < updates; n++) {
       const ordinal = (begin + n) | 0
       const at = entries[ordinal & mask] as number
-      if (((floats[(at >>> 3) + RECORD_POSITION] as number) | 0) !== ordinal) return undefined
       const volume = ints[(at >>> 2) + RECORD_VOLUME] as number
+      if (!isWhole(source.memory, at, ordinal) || !(volume >= 0 && volume < volumes)) return undefined
       missing.set(volume, (missing.get(volume) ?? 0) + 1)
     }
   }
@@ -106,6 +114,14 @@ export function volumesThatLost(
     for (const [volume, count] of missing) if (table.set === set) missing.set(volume, count - table.countOf(volume))
   }
   return [...missing].flatMap(([volume, count]) => (count === 0 ? [] : [volume])).sort((a, b) => a - b)
+}
+
+/** Whether the header at this place still is that of this update: the end of a later record may lie over its beginning alone. */
+function isWhole({ ints, floats }: SourceMemory, at: number, ordinal: number): boolean {
+  if (((floats[(at >>> 3) + RECORD_POSITION] as number) | 0) !== ordinal) return false
+  const bytes = ints[(at >>> 2) + RECORD_BYTES]
+  const length = ints[(at >>> 2) + RECORD_LENGTH] as number
+  return bytes === recordBytesFor(length) || (length === 0 && bytes === ZERO_RECORD_BYTES)
 }
 
 export interface ManifestSum extends Tally {

@@ -54,7 +54,7 @@ export class Losses {
 
   /** What is lost of this set; undefined when nothing is. */
   of(set: number, held = this.sum(set)): LossError | undefined {
-    const { sources, tables, members, forming } = this.setting
+    const { board, sources, tables, members, forming } = this.setting
     let updates = 0
     let names = 0
     for (const source of sources) {
@@ -63,7 +63,7 @@ export class Losses {
       names = (names + tally.names) | 0
     }
     if (updates === held.updates && names === held.names) return undefined
-    const known = volumesThatLost(sources, tables, members(), set | 0, forming() | 0)
+    const known = volumesThatLost(sources, tables, members(), set | 0, forming() | 0, board.layout.volumes)
     return new LossError([set], known ?? [...(this.suspects.get(set) ?? [])], updates, held.updates)
   }
 

@@ -3,7 +3,8 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { nameHash, nameHashOfRange, type SetTable } from '../../src/memory/set-tables.ts'
 import { SourceMemory, sourceLayout } from '../../src/memory/source-memory.ts'
-import { acknowledgedTo, sumManifests } from '../../src/protocol/conservation.ts'
+import { SourceWriter } from '../../src/memory/source-writer.ts'
+import { acknowledgedTo, sumManifests, volumesThatLost } from '../../src/protocol/conservation.ts'
 import { ProtocolError } from '../../src/protocol/setting.ts'
 import { each, TestGroup } from './harness.ts'
 
@@ -32,6 +33,35 @@ describe('names', () => {
       })
     )
   })
+})
+
+describe('which volumes lost something', () => {
+  const VOLUMES = 3
+
+  /** Two updates of volume 1 and one of volume 2, acknowledged in set 5, and held by nobody. */
+  function lossIn(spoil: (memory: SourceMemory, address: number) => void): number[] | undefined {
+    const layout = sourceLayout(4096)
+    const memory = new SourceMemory(SourceMemory.allocate(layout), layout)
+    const writer = new SourceWriter(memory)
+    memory.storeSetBegin(5, 0)
+    for (const volume of [1, 1, 2]) writer.put(volume, 0, new Uint8Array(8), 0, 8, 0, 0)
+    writer.publish()
+    memory.release(3)
+    spoil(memory, memory.entries[1] as number)
+    return volumesThatLost([{ id: 3, memory }], [], [], 5, 5, VOLUMES)
+  }
+
+  test('is told while their updates stand in the ring', () => {
+    expect(lossIn(() => {})).toEqual([1, 2])
+  })
+
+  test.each([8, 16, 24])(
+    'is not guessed when the last %i bytes of another record lie over the beginning of one',
+    (bytes) => {
+      const payload = new Uint8Array(new Float64Array([63, 1, 7]).buffer, 0, bytes)
+      expect(lossIn((memory, address) => memory.bytes.set(payload, address))).toBeUndefined()
+    }
+  )
 })
 
 describe('what was acknowledged to a source in a set', () => {

@@ -31,6 +31,14 @@ describe('the system as it is', () => {
     120_000 + SEEDS * 20
   )
 
+  /** Seeds in which a bug of the system was found. */
+  test.each([[3153871, STEPS, 'a loss named volumes out of a ring that was used again']])(
+    'seed %i of %i steps: %s',
+    (seed, steps) => {
+      expect(runSeed(seed, steps).failure).toBeUndefined()
+    }
+  )
+
   test('the situations for which the rules exist are frequent', () => {
     const share = (name: string): number => (seedsWith.get(name) ?? 0) / SEEDS
     // Measured over 2,000 seeds: 4 % of updates waited, 15 % began a transaction, 12 % of sets were closed early, 19 % were idle.
