@@ -36,6 +36,8 @@ describe('a component fails', () => {
         expect(report.redundantMs).toBeGreaterThanOrEqual(report.reassignedMs)
         expect(report.movedUpdates).toBeGreaterThan(0)
         expect(report.movedBytes).toBeGreaterThan(report.movedUpdates)
+        // Where the spare was not warm yet the others took over, and another one is joining.
+        await untilActive(group, 3)
         model[200 + id] = 7
         const receipt = await source.volume('b').write(200 + id, Buffer.of(7))
         // Held twice, by two that are there.
