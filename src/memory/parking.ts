@@ -63,3 +63,11 @@ export class Parking {
     Atomics.notify(this.words, this.at)
   }
 }
+
+/** A place of its own for a thread that is not on the board. */
+export function allocateParking(): SharedArrayBuffer {
+  return new SharedArrayBuffer(PARKING_INTS * 4)
+}
+export function parkingIn(memory: SharedArrayBuffer): Parking {
+  return new Parking(new Int32Array(memory), 0)
+}

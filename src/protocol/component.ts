@@ -167,11 +167,13 @@ export class BackupComponent {
     return work
   }
 
-  /** Sources that have said that they post no more, and of which all is acknowledged. */
-  finishedSources(): SourceIntake[] {
-    return this.intakes.filter(
-      (intake) => intake.memory.loadState() === SOURCE_CLOSING && intake.memory.loadPublished() === intake.acknowledged
-    )
+  /** A source that has said that it posts no more, and of which all is acknowledged. */
+  finishedSource(): SourceIntake | undefined {
+    for (const intake of this.intakes) {
+      const { memory } = intake
+      if (memory.loadState() === SOURCE_CLOSING && memory.loadPublished() === intake.acknowledged) return intake
+    }
+    return undefined
   }
 
   private takeFromSources(): number {

@@ -45,7 +45,7 @@ export class Credits implements Granter, LaneNotices {
   /** By taker. */
   private readonly onwardSlots: (readonly number[])[] = []
   /** By peer: chunks for copies that this change of view moves. */
-  private readonly movingGranted: number[] = []
+  private readonly movingGranted: number[]
   /** Our place among the members. */
   private readonly position: number
   /** The highest secured set that was discarded. */
@@ -58,6 +58,7 @@ export class Credits implements Granter, LaneNotices {
     const { slot, mirrors, members, eligible } = setting
     this.position = members.indexOf(slot)
     this.kinds = lanesPerPeer(mirrors)
+    this.movingGranted = outs.map(() => 0)
     this.secured = (setting.firstSet - 1) | 0
     const { layout } = this.arena
     this.own = new Lane(LANE_REQUEST, layout.chunkShift, this)
@@ -106,7 +107,7 @@ export class Credits implements Granter, LaneNotices {
 
   /** @param asked  the low bits of a number of chunks, counted from the first one */
   private grantMoving(peer: number, asked: number): void {
-    let granted = this.movingGranted[peer] ?? 0
+    let granted = this.movingGranted[peer] as number
     for (let missing = grantsMissing(asked, granted); missing > 0; missing--) {
       const chunk = this.places.grantMoving(peer)
       if (chunk < 0) {

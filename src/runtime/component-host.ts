@@ -1,10 +1,11 @@
 import type { Board } from '../memory/board.ts'
-import { CHUNK_FREE, ChunkTable } from '../memory/chunk-table.ts'
 import { clockMicroseconds } from '../memory/clock.ts'
 import type { ComponentHost } from '../protocol/membership.ts'
-import type { GroupMemory } from './group-memory.ts'
+import { componentMemory, type GroupMemory } from './group-memory.ts'
 import { HangWatch } from './hang-watch.ts'
-import type { ComponentMail, ComponentTask, FailureKind, ThreadNotice } from './messages.ts'
+import type { Appointment, ComponentMail, ComponentTask, FailureKind, ThreadNotice } from './messages.ts'
+import { Remains } from './remains.ts'
+import { Spares } from './spares.ts'
 import { type HostedThread, ThreadPool } from './thread-pool.ts'
 
 export interface ComponentHostSetting {
@@ -13,8 +14,12 @@ export interface ComponentHostSetting {
   readonly spares: number
   readonly mirrors: number
   readonly hangTimeoutMs: number
-  /** What a component is started with, beside its slot and port. */
-  task(slot: number, isFounder: boolean): Omit<ComponentTask, 'port' | 'slot'>
+  /** What every component is told when it starts. */
+  readonly terms: Pick<ComponentTask, 'protocol' | 'secondaryOf'>
+  /** A slot in which a component is for the first time gets memory, and everybody hears of it. */
+  giveMemory(slot: number): void
+  /** Low bits, for founders. */
+  firstSet(): number
   /** What members were told last before they rebuilt: one that begins meanwhile must know it too. */
   facts(slot: number): ComponentMail | undefined
   onNotice(notice: ThreadNotice): void
@@ -61,35 +66,43 @@ export class ThreadedComponents implements ComponentHost {
   private readonly hangs: HangWatch
   private readonly components: (Component | undefined)[] = []
   private readonly overwritten = new Set<number>()
-  /** Memory of failed components that is to be overwritten. */
-  private readonly spoilt: Uint8Array[] = []
+  /** Of failed components: memory that is to be overwritten. */
+  private readonly remains: Remains[] = []
+  private readonly spares: Spares
   private nextId = 0
-  private readonly spareIds: number[] = []
-  private warming = 0
   private failedStarts = 0
   private timer: NodeJS.Timeout | undefined
   private isOver = false
 
   constructor(setting: ComponentHostSetting) {
     this.setting = setting
+    this.spares = new Spares({
+      pool: this.pool,
+      count: setting.spares,
+      nextId: () => this.nextId++,
+      task: () => ({ ...setting.terms, memory: setting.memory }),
+      onNotice: (notice) => setting.onNotice(notice),
+      onWarm: () => {
+        if (!this.isOver) setting.onSpare()
+      }
+    })
     this.hangs = new HangWatch(setting.board, setting.hangTimeoutMs, setting.mirrors)
     this.timer = setInterval(() => this.tick(), this.hangs.tickMs)
   }
 
   /** Identifiers of the warm spares. */
-  get spares(): readonly number[] {
-    return this.spareIds.slice(0, this.pool.warm)
+  get spareIds(): readonly number[] {
+    return this.spares.ids
   }
 
   /** The components that a group begins with. Resolves when all of them run, and spares are warm. */
   async startFounders(count: number): Promise<void> {
     for (let slot = 0; slot < count; slot++) this.begin(slot, 'founder')
-    const warm = Array.from({ length: this.setting.spares }, () => this.warmOne())
-    await Promise.all([...this.components.map((component) => component?.thread.running), ...warm])
+    await Promise.all([...this.components.map((component) => component?.thread.running), this.spares.refill()])
   }
 
   hasSpare(): boolean {
-    return this.pool.warm > 0
+    return this.spares.ids.length > 0
   }
 
   start(slot: number, as: 'replacement' | 'urgent' | 'one more'): void {
@@ -115,7 +128,7 @@ export class ThreadedComponents implements ComponentHost {
   /** Everything is redundant: there is time for what takes a core for a while. */
   refill(): void {
     this.hangs.isRedundant()
-    while (!this.isOver && this.pool.warm + this.warming < this.setting.spares) void this.warmOne()
+    if (!this.isOver) void this.spares.refill()
   }
 
   /** For tests: makes a component fail as a thread can. Its memory is overwritten when it has ended. */
@@ -156,6 +169,7 @@ export class ThreadedComponents implements ComponentHost {
     clearInterval(this.timer)
     // One that hangs does not see it.
     const patience = setTimeout(() => this.terminateAll(), this.setting.hangTimeoutMs)
+    this.spares.wake()
     await Promise.all(this.components.map((component) => component?.thread.ended))
     clearTimeout(patience)
     await this.pool.destroy()
@@ -166,18 +180,19 @@ export class ThreadedComponents implements ComponentHost {
   }
 
   private begin(slot: number, as: 'founder' | 'replacement' | 'urgent' | 'one more'): Component {
-    const { board } = this.setting
-    const isWarm = (as === 'replacement' || as === 'urgent') && this.pool.warm > 0
-    const spareId = isWarm ? this.spareIds.shift() : undefined
+    const { board, memory } = this.setting
+    this.setting.giveMemory(slot)
+    const appointment = { slot, memory: componentMemory(memory, slot) }
+    const isUrgent = as === 'replacement' || as === 'urgent'
+    const spare = isUrgent ? this.spares.take(appointment) : undefined
     // Whoever adds a component gets one that was never seen.
-    const id = (as === 'replacement' ? spareId : undefined) ?? this.nextId++
+    const id = (as === 'replacement' ? spare?.id : undefined) ?? this.nextId++
     board.storeDeath(slot, 0)
     board.storeIdentity(slot, id)
     // Whoever was here before has counted; this one has done nothing yet.
     board.statistics[slot]?.fill(0)
     this.hangs.began(slot)
-    const task = { ...this.setting.task(slot, as === 'founder'), slot }
-    const thread = this.pool.start<ComponentTask>(task, isWarm, (notice) => this.setting.onNotice(notice))
+    const thread = spare?.thread ?? this.startCold(appointment, as === 'founder')
     const component = { id, thread, isOrderly: false, isHung: false, seenAt: performance.now(), isEnding: false }
     this.components[slot] = component
     const facts = this.setting.facts(slot)
@@ -185,6 +200,12 @@ export class ThreadedComponents implements ComponentHost {
     thread.ended.then((cause) => this.hasEnded(slot, component, cause))
     thread.exited.then(() => this.hasEnded(slot, component, undefined))
     return component
+  }
+
+  private startCold(appointment: Appointment, isFounder: boolean): HostedThread {
+    const { terms, firstSet, onNotice } = this.setting
+    const task = { ...appointment, ...terms, firstSet: isFounder ? firstSet() : undefined }
+    return this.pool.start<ComponentTask>(task, onNotice)
   }
 
   /** Its task or thread has ended. It is out when its thread has exited, not before. */
@@ -200,7 +221,7 @@ export class ThreadedComponents implements ComponentHost {
       return
     }
     const { id, isOrderly, isHung } = component
-    if (this.overwritten.delete(slot)) this.spoilt.push(...this.whatItHeld(slot))
+    if (this.overwritten.delete(slot)) this.remains.push(new Remains(this.setting.memory, slot))
     this.setting.onEnded({ slot, id, isOrderly, isHung, diedAt: this.deathOf(slot, component), cause })
   }
 
@@ -226,36 +247,11 @@ export class ThreadedComponents implements ComponentHost {
     }
   }
 
-  private async warmOne(): Promise<void> {
-    this.warming++
-    const id = this.nextId++
-    const isWarm = await this.pool.warmUp()
-    this.warming--
-    if (!isWarm || this.isOver) return
-    this.spareIds.push(id)
-    this.setting.onSpare()
-  }
-
   /**
    * For tests: overwrites what failed components held. When everybody has stopped and cuts back: a secondary component that
    * reads it finds out that the view has changed, and nothing is moved there yet.
    */
   spoil(): void {
-    for (const bytes of this.spoilt.splice(0)) bytes.fill(0xdd)
-  }
-
-  private whatItHeld(slot: number): Uint8Array[] {
-    const { arenas, arenaLayout, chunkTables } = this.setting.memory
-    const buffer = arenas[slot]
-    const table = chunkTables[slot]
-    if (buffer === undefined || table === undefined) return []
-    const chunks = new ChunkTable(table)
-    const held: Uint8Array[] = []
-    for (let chunk = 0; chunk < chunks.chunks; chunk++) {
-      const from = chunk * arenaLayout.chunkBytes
-      const end = chunks.endOf(chunk)
-      if (chunks.stateOf(chunk) !== CHUNK_FREE && end > from) held.push(new Uint8Array(buffer, from, end - from))
-    }
-    return held
+    for (const remains of this.remains.splice(0)) remains.spoil()
   }
 }

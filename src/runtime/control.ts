@@ -12,7 +12,7 @@ import { type ComponentEnd, ThreadedComponents } from './component-host.ts'
 import { ControlSources } from './control-sources.ts'
 import { FailoverTimes } from './failover-times.ts'
 import { Fetches } from './fetches.ts'
-import { componentMemory, openTables } from './group-memory.ts'
+import { openTables } from './group-memory.ts'
 import { MemberRequests } from './member-requests.ts'
 import type {
   ComponentMail,
@@ -105,11 +105,9 @@ export class Control {
       spares: options.spares,
       mirrors: protocol.mirrors,
       hangTimeoutMs: options.hangTimeoutMs,
-      task: (slot, isFounder) => {
-        this.giveMemory(slot)
-        const firstSet = isFounder ? (this.coordinator.securedSet + 1) | 0 : undefined
-        return { memory: componentMemory(memory, slot), protocol, secondaryOf, firstSet }
-      },
+      terms: { protocol, secondaryOf },
+      giveMemory: (slot) => this.giveMemory(slot),
+      firstSet: () => (this.coordinator.securedSet + 1) | 0,
       onNotice: (notice) => this.onNotice(notice),
       holdsNothing: (slot) => this.coordinator.isFresh(slot),
       facts: (slot) => this.final && this.factsFor(slot, this.final),

@@ -127,6 +127,16 @@ export interface ComponentTask {
   readonly port: MessagePort
 }
 
+/** What a spare is started with. */
+export interface SpareTask extends Pick<ComponentTask, 'protocol' | 'secondaryOf' | 'port'> {
+  readonly memory: Pick<GroupMemory, 'board' | 'boardLayout'>
+  /** A `Parking`: it sleeps there until it is needed. */
+  readonly bed: SharedArrayBuffer
+}
+
+/** What makes a component of a spare. */
+export type Appointment = Pick<ComponentTask, 'slot' | 'memory'>
+
 /** What the control thread puts into a component's mailbox. */
 export type ComponentMail =
   | { readonly type: 'attach'; readonly source: SourceFacts }
@@ -149,8 +159,9 @@ export type SecondaryMail = Extract<ComponentMail, { type: 'arena' }>
 
 export type FailureKind = 'terminate' | 'exit' | 'throw' | 'hang'
 
-/** What a component thread posts: it runs; something on the board has changed; a source that it had is closed. */
+/** What a component thread posts: it is a warm spare; it runs; something on the board has changed; a source that it had is closed. */
 export type ThreadNotice =
+  | { readonly type: 'warm' }
   | { readonly type: 'running'; readonly threadId: number }
   | { readonly type: 'ring' }
   | { readonly type: 'fetch'; readonly request: FetchRequest }

@@ -70,7 +70,7 @@ export class SecondaryHost {
     const { memory, directory, secondaryOf, lastSet, onNotice } = this.setting
     const keeps = Array.from(secondaryOf.keys()).filter((volume) => secondaryOf[volume] === index)
     const store = (directory as SecondaryDirectory).storeOptions(index, keeps)
-    const thread = this.pool.start<SecondaryTask>({ index, memory, store, lastSet, resume }, false, onNotice)
+    const thread = this.pool.start<SecondaryTask>({ index, memory, store, lastSet, resume }, onNotice)
     this.threads[index] = thread
     thread.ended.then((cause) => this.replace(index, thread, cause))
     return thread

@@ -40,7 +40,7 @@ export class Signs {
       const state = membership.shownState(slot)
       board.storeShown(slot, state === 'active' && joining.includes(slot) ? 'joining' : state)
     }
-    const spares = components.spares
+    const spares = components.spareIds
     if (spares.join() === this.spares.join()) return
     this.spares = spares
     tell({ type: 'spares', ids: spares })

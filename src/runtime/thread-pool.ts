@@ -28,7 +28,6 @@ export interface HostedThread {
  */
 class PooledThread {
   readonly exited: Promise<void>
-  hasExited = false
   private readonly pool: Piscina
   private worker: Worker | undefined
   private fence: () => void = () => {}
@@ -52,9 +51,9 @@ class PooledThread {
     })
   }
 
-  run(task: unknown, port?: MessagePort): Promise<ThreadOutcome> {
-    const ended = this.pool.run(task, { transferList: port === undefined ? [] : [port] }) as Promise<ThreadOutcome>
-    if (this.worker === undefined) this.watch(ended)
+  run(task: unknown, port: MessagePort): Promise<ThreadOutcome> {
+    const ended = this.pool.run(task, { transferList: [port] }) as Promise<ThreadOutcome>
+    this.watch(ended)
     return ended
   }
 
@@ -67,59 +66,26 @@ class PooledThread {
   }
 
   private watch(started: Promise<unknown>): void {
-    const exit = (): void => {
-      this.hasExited = true
-      this.fence()
-    }
     this.worker = this.pool.threads[0]
-    if (this.worker !== undefined) this.worker.once('exit', exit)
-    else started.then(exit, exit)
+    if (this.worker !== undefined) this.worker.once('exit', this.fence)
+    else started.then(this.fence, this.fence)
   }
 }
 
-/** What a thread is given to do before it has a task: it becomes a spare that can begin at once. */
-export interface WarmUp {
-  readonly warmUp: true
-}
-
-/**
- * Threads that each run one task for as long as a component lives, and spare ones that are warm. A thread's start takes a
- * core for some 40 ms, so spares are started when they are asked for, not when a thread dies.
- */
+/** Threads that each run one task for as long as a component lives. */
 export class ThreadPool {
   private readonly file: string
   private readonly all = new Set<PooledThread>()
-  private readonly spares: PooledThread[] = []
-  private destroyed = false
 
   constructor(file: string) {
     this.file = threadFile(file)
   }
 
-  /** Spares that can begin at once. */
-  get warm(): number {
-    return this.spares.length
-  }
-
-  /** Starts a spare. Resolves when it is warm: true; or has failed to become so: false. */
-  async warmUp(): Promise<boolean> {
-    const thread = this.host()
-    const task: WarmUp = { warmUp: true }
-    const isWarm = await thread.run(task).then(
-      () => !thread.hasExited && !this.destroyed,
-      () => false
-    )
-    if (isWarm) this.spares.push(thread)
-    return isWarm
-  }
-
-  /** @param warm  on a warm thread, if there is one; else on one that is started for it */
   start<Task extends { readonly port: MessagePort }>(
     task: Omit<Task, 'port'>,
-    warm: boolean,
     onNotice: (notice: ThreadNotice) => void
   ): HostedThread {
-    const thread = (warm ? this.spares.shift() : undefined) ?? this.host()
+    const thread = this.host()
     const { port1, port2 } = new MessageChannel()
     const outcome = thread.run({ ...task, port: port2 }, port2)
     let hasRun = false
@@ -152,7 +118,6 @@ export class ThreadPool {
 
   /** Ends all threads; those whose task has ended before end in an orderly way. */
   async destroy(): Promise<void> {
-    this.destroyed = true
     await Promise.all([...this.all].map((thread) => thread.destroy()))
   }
 
@@ -161,8 +126,6 @@ export class ThreadPool {
     this.all.add(thread)
     thread.exited.then(() => {
       this.all.delete(thread)
-      const spare = this.spares.indexOf(thread)
-      if (spare >= 0) this.spares.splice(spare, 1)
       return thread.destroy()
     })
     return thread
