@@ -24,8 +24,9 @@ import {
   WANTED_KILL,
   WANTED_WAIT_RATIO
 } from './failover/kills.ts'
+import type { Suite, SuiteSettings, Verdict } from './suite.ts'
 
-export const FAILOVER_TOPOLOGY = `
+const TOPOLOGY = `
       source 'awaiting' (thread)  await write    --ring-->  component 0 .. 3 (threads) <--links--> each other
       source 'posting' (thread)   write, write.. --ring-->      |        ^
                                                                 |        | its slot, its volumes, its updates
@@ -41,10 +42,16 @@ export interface FailoverResult {
   readonly fullMemory: FullMemoryResult[]
 }
 
-export async function benchFailover(
-  quick: boolean,
-  print: (text: string) => void
-): Promise<{ result: FailoverResult; checks: Check[] }> {
+export const FAILOVER: Suite<FailoverResult> = {
+  name: 'failover',
+  about: 'components of a group are killed under load: until redundant again, and how long sources wait',
+  topology: TOPOLOGY,
+  run: benchFailover,
+  disturbances: ({ kills }) => kills,
+  verdicts: failoverVerdicts
+}
+
+async function benchFailover({ quick, print }: SuiteSettings): Promise<{ result: FailoverResult; checks: Check[] }> {
   const checks: Check[] = []
   const kills: KillsResult[] = []
   for (const setting of killsSettings(quick)) {
@@ -67,15 +74,7 @@ export async function benchFailover(
   return { result: { kills, blocked: blocked.result, fullMemory }, checks }
 }
 
-/** What the project wants, beside what was measured. */
-export interface Verdict {
-  readonly what: string
-  readonly found: string
-  readonly wanted: string
-  readonly isMet: boolean
-}
-
-export function failoverVerdicts({ kills, blocked }: FailoverResult): Verdict[] {
+function failoverVerdicts({ kills, blocked }: FailoverResult): Verdict[] {
   const [first] = kills
   if (first === undefined) return []
   const { p50Ms, p99Ms } = WANTED_KILL

@@ -7,9 +7,10 @@ import { type Check, notHung } from './checks.ts'
 import type { Latency } from './latency.ts'
 import { type Contestant, measureRates, type Pace, type Rate } from './measure.ts'
 import { openMessages } from './message-channel.ts'
+import type { Suite, SuiteSettings, Verdict } from './suite.ts'
 import { bytesPerSecond, cores, microseconds, nanoseconds, perSecond, size, spread, table } from './table.ts'
 
-export const GROUP_TOPOLOGY = `
+const TOPOLOGY = `
       source 0 (thread) --ring--> component 0 (thread) <--links--> component 1 .. C-1 (threads)
       source 1 (thread) --ring--> component 1 (thread) <--links-->      |
                                                                         v
@@ -58,7 +59,7 @@ const VOLUMES = Array.from({ length: 16 }, (_, n) => `volume-${n}`)
 const VOLUME_BYTES = 64 * 2 ** 20
 const PERIOD_MS = 100
 /** What the project wants of one configuration. */
-export const WANTED = { lengthBytes: 64, components: 4, ratio: 8 }
+const WANTED = { lengthBytes: 64, components: 4, ratio: 8 }
 
 /** A group with its two source threads; counts what was posted and what its sets say. */
 class MeasuredGroup implements Contestant {
@@ -142,27 +143,44 @@ class MeasuredGroup implements Contestant {
   }
 }
 
-export async function benchGroup(
-  sizes: readonly number[],
-  componentCounts: readonly number[],
-  pace: Pace,
-  print: (text: string) => void
-): Promise<{ results: GroupResult[]; checks: Check[] }> {
-  const results: GroupResult[] = []
+export const GROUP: Suite<GroupResult[]> = {
+  name: 'group',
+  about: 'a whole group with two sources on threads of their own, beside postMessage',
+  topology: TOPOLOGY,
+  run: benchGroup,
+  disturbances: (results) => results.map(({ rate }) => rate),
+  verdicts
+}
+
+function verdicts(results: readonly GroupResult[]): Verdict[] {
+  const { lengthBytes, components, ratio } = WANTED
+  const found = results.find((result) => result.lengthBytes === lengthBytes && result.components === components)
+  if (found === undefined) return []
+  const what = `${size(lengthBytes)}, ${components} components, times postMessage`
+  return [{ what, found: found.rate.ratio.toFixed(1), wanted: `at least ${ratio}`, isMet: found.rate.ratio >= ratio }]
+}
+
+async function benchGroup({
+  sizes,
+  components: componentCounts,
+  pace,
+  print
+}: SuiteSettings): Promise<{ result: GroupResult[]; checks: Check[] }> {
+  const result: GroupResult[] = []
   const checks: Check[] = []
   for (const lengthBytes of sizes) {
     for (const components of componentCounts) {
       const measured = await measureGroup(lengthBytes, components, pace)
-      results.push(measured.result)
+      result.push(measured.result)
       checks.push(...measured.checks)
     }
   }
-  print(table(RATE_HEAD, results.map(describeRate), 2))
+  print(table(RATE_HEAD, result.map(describeRate), 2))
   print(
     '\n  Acknowledge latency. At full load: as the group tells it, rings always full. Else one write at a time.\n\n'
   )
-  print(table(LATENCY_HEAD, results.flatMap(describeLatencies), 3))
-  return { results, checks }
+  print(table(LATENCY_HEAD, result.flatMap(describeLatencies), 3))
+  return { result, checks }
 }
 
 async function measureGroup(

@@ -5,16 +5,17 @@ import { RingBuffer } from 'ringbuf.js'
 import { type SourceLayout, SourceMemory, sourceLayout } from '../src/memory/source-memory.ts'
 import { PARKING_BYTES } from './channel.ts'
 import type { Check } from './checks.ts'
-import { measureRates, type Pace, type Rate } from './measure.ts'
+import { measureRates, type Rate } from './measure.ts'
 import { openMessages } from './message-channel.ts'
 import { OneWay } from './one-way.ts'
+import type { Suite, SuiteSettings } from './suite.ts'
 import { bytesPerSecond, cores, nanoseconds, perSecond, size, spread, table } from './table.ts'
 
-export const RING_TOPOLOGY = `
+const TOPOLOGY = `
       writer (thread)                                        reader (thread)
       put, publish  --->  [ ring of records, 4 MiB ]  --->  copy out, check, release
 
-      tidemark      SourceWriter and SourceMemory: records of variable length with a header of 48 bytes
+      tidemark      SourceWriter and SourceMemory: records of variable length with a header of 56 bytes
       ringbuf.js    RingBuffer of float64 elements, payloads of one size without a header, taken out up to 64 at once
       postMessage   { volume, offset, data } a message, port.on('message')
 
@@ -62,22 +63,27 @@ function openRingbuf(lengthBytes: number): OneWay {
   return new OneWay('ringbuf.js', lengthBytes, { file: 'ringbuf-writer', data }, { file: 'ringbuf-reader', data })
 }
 
-export async function benchRing(
-  sizes: readonly number[],
-  pace: Pace,
-  print: (text: string) => void
-): Promise<{ results: RingResult[]; checks: Check[] }> {
-  const results: RingResult[] = []
+export const RING: Suite<RingResult[]> = {
+  name: 'ring',
+  about: "one source's ring between two threads, beside ringbuf.js and postMessage",
+  topology: TOPOLOGY,
+  run: benchRing,
+  disturbances: (results) => results.flatMap(({ rates }) => rates),
+  verdicts: () => []
+}
+
+async function benchRing({ sizes, pace, print }: SuiteSettings): Promise<{ result: RingResult[]; checks: Check[] }> {
+  const result: RingResult[] = []
   const checks: Check[] = []
   for (const lengthBytes of sizes) {
     const contestants = [openTidemark(lengthBytes), openRingbuf(lengthBytes), openMessages(lengthBytes)]
     const rates = await measureRates(contestants, pace)
     checks.push(...contestants.flatMap((contestant) => contestant.check()))
     await Promise.all(contestants.map((contestant) => contestant.close()))
-    results.push({ lengthBytes, rates })
+    result.push({ lengthBytes, rates })
   }
-  print(table(HEAD, results.flatMap(describe), 2))
-  return { results, checks }
+  print(table(HEAD, result.flatMap(describe), 2))
+  return { result, checks }
 }
 
 const HEAD = [
