@@ -1,11 +1,11 @@
 /**
  * A whole group: updates are posted on two threads, taken, sequenced, held by two components, acknowledged, made into sets.
  */
-import { type BackupGroup, openGroup, type SetReport, type SourcePort } from '../src/index.ts'
-import { BenchThread } from './bench-thread.ts'
-import { type Check, notHung } from './checks.ts'
+import { BarePath } from './bare/path.ts'
+import type { Check } from './checks.ts'
+import { MeasuredGroup, USUAL } from './group/measured-group.ts'
 import type { Latency } from './latency.ts'
-import { type Contestant, measureRates, type Pace, type Rate } from './measure.ts'
+import { measureRates, type Pace, type Rate, ratioOf } from './measure.ts'
 import { openMessages } from './message-channel.ts'
 import type { Suite, SuiteSettings, Verdict } from './suite.ts'
 import { bytesPerSecond, cores, microseconds, nanoseconds, perSecond, size, spread, table } from './table.ts'
@@ -16,34 +16,19 @@ const TOPOLOGY = `
                                                                         v
       16 volumes in turn, one mirror ('spread')           a set each 100 ms, dropped ('discard')
 
+      bare path: the same hops, copies and wake-ups on as many threads, nothing else (bench/bare)
       postMessage: { volume, offset, data } a message, one thread to another, in turns with the group
 
   Every update is held by two components and acknowledged to its source before it counts.
 `
 
-export interface SourceThreadData {
-  readonly port: SourcePort
-  readonly volumes: readonly string[]
-  readonly lengthBytes: number
-}
-
-export type SourceRequest =
-  | { readonly type: 'post'; readonly count: number }
-  | { readonly type: 'write-awaited' | 'write-flushed'; readonly forMs: number }
-
-export interface SourceResult {
-  /** Microseconds by the clock that all threads share. */
-  readonly beganAt: number
-  readonly endedAt: number
-  /** Updates since the thread began. */
-  readonly posted: number
-  readonly latency?: Latency
-}
-
 export interface GroupResult {
   readonly lengthBytes: number
   readonly components: number
   readonly rate: Rate
+  readonly bare: Rate
+  /** Median over the rounds of the rate by the bare path's in the same round. */
+  readonly timesBare: number
   readonly postMessage: Rate
   /** Of the group's own histogram, at full load: sources are always as far ahead as their rings allow. */
   readonly loaded: Omit<Latency, 'p999'>
@@ -54,94 +39,17 @@ export interface GroupResult {
   readonly setsClosedEarly: number
 }
 
-const SOURCES = 2
-const VOLUMES = Array.from({ length: 16 }, (_, n) => `volume-${n}`)
-const VOLUME_BYTES = 64 * 2 ** 20
-const PERIOD_MS = 100
-/** What the project wants of one configuration. */
-const WANTED = { lengthBytes: 64, components: 4, ratio: 8 }
-
-/** A group with its two source threads; counts what was posted and what its sets say. */
-class MeasuredGroup implements Contestant {
-  readonly name: string
-  readonly group: BackupGroup
-  private readonly sources: BenchThread<SourceRequest, SourceResult>[]
-  private readonly posted: number[] = []
-  private readonly lengthBytes: number
-  /** Over all sets that were applied. */
-  private updates = 0
-  private bytes = 0
-  sets = 0
-  setsClosedEarly = 0
-
-  static async open(components: number, lengthBytes: number): Promise<MeasuredGroup> {
-    const volumes = VOLUMES.map((name) => ({ name, size: VOLUME_BYTES }))
-    const opening = openGroup({ volumes, components, formationPeriodMs: PERIOD_MS, secondary: 'discard' })
-    return new MeasuredGroup(await notHung('opening the group', opening), components, lengthBytes)
-  }
-
-  private constructor(group: BackupGroup, components: number, lengthBytes: number) {
-    this.name = `group of ${components}`
-    this.group = group
-    this.lengthBytes = lengthBytes
-    group.on('set', (report) => this.count(report))
-    group.on('pressure', ({ state }) => {
-      if (state === 'begin') this.setsClosedEarly++
-    })
-    this.sources = Array.from({ length: SOURCES }, (_, n) => {
-      const data: SourceThreadData = { port: group.exportSource(`source-${n}`), volumes: VOLUMES, lengthBytes }
-      return new BenchThread('group-source', data)
-    })
-  }
-
-  /** Both sources post their share at once; the time is from the first update posted to the last one acknowledged. */
-  async run(count: number): Promise<number> {
-    const share = Math.ceil(count / SOURCES)
-    const results = await Promise.all(this.sources.map((_, source) => this.ask(source, { type: 'post', count: share })))
-    return (Math.max(...results.map((result) => result.endedAt)) - Math.min(...results.map((r) => r.beganAt))) / 1000
-  }
-
-  async latency(type: 'write-awaited' | 'write-flushed', forMs: number): Promise<Latency> {
-    const { latency } = await this.ask(0, { type, forMs })
-    if (latency === undefined) throw new Error('the source measured no latency')
-    return latency
-  }
-
-  /** Waits until everything is applied, then compares. */
-  async check(): Promise<Check[]> {
-    const { set } = await this.watched('closing the last set', this.group.closeSet())
-    await this.watched('applying the last set', this.group.whenApplied(set))
-    const posted = this.posted.reduce((sum, count) => sum + count, 0)
-    const what = `${this.name}, ${this.lengthBytes} B`
-    return [
-      { name: `${what}: updates in applied sets`, expected: posted, found: this.updates },
-      { name: `${what}: bytes in applied sets`, expected: posted * this.lengthBytes, found: this.bytes }
-    ]
-  }
-
-  async close(): Promise<void> {
-    await this.watched('closing the group', this.group.close())
-    await Promise.all(this.sources.map((source) => source.close()))
-  }
-
-  private async ask(source: number, request: SourceRequest): Promise<SourceResult> {
-    const asked = (this.sources[source] as BenchThread<SourceRequest, SourceResult>).ask(request)
-    const result = await this.watched(`source ${source}: ${request.type}`, asked)
-    this.posted[source] = result.posted
-    return result
-  }
-
-  private watched<T>(what: string, promise: Promise<T>): Promise<T> {
-    return notHung(`${this.name}, ${this.lengthBytes} B: ${what}`, promise, () => this.group.status())
-  }
-
-  private count(report: SetReport): void {
-    if (report.state !== 'applied') return
-    this.sets++
-    this.updates += report.updates
-    this.bytes += report.bytes
-  }
-}
+/** What the project wants of these configurations. */
+const WANTED: readonly {
+  lengthBytes: number
+  components: number
+  times: 'postMessage' | 'bare path'
+  ratio: number
+}[] = [
+  { lengthBytes: 64, components: 4, times: 'postMessage', ratio: 15 },
+  { lengthBytes: 64, components: 4, times: 'bare path', ratio: 0.8 },
+  { lengthBytes: 4096, components: 4, times: 'bare path', ratio: 0.8 }
+]
 
 export const GROUP: Suite<GroupResult[]> = {
   name: 'group',
@@ -153,11 +61,13 @@ export const GROUP: Suite<GroupResult[]> = {
 }
 
 function verdicts(results: readonly GroupResult[]): Verdict[] {
-  const { lengthBytes, components, ratio } = WANTED
-  const found = results.find((result) => result.lengthBytes === lengthBytes && result.components === components)
-  if (found === undefined) return []
-  const what = `${size(lengthBytes)}, ${components} components, times postMessage`
-  return [{ what, found: found.rate.ratio.toFixed(1), wanted: `at least ${ratio}`, isMet: found.rate.ratio >= ratio }]
+  return WANTED.flatMap(({ lengthBytes, components, times, ratio }) => {
+    const result = results.find((one) => one.lengthBytes === lengthBytes && one.components === components)
+    if (result === undefined) return []
+    const found = times === 'postMessage' ? result.rate.ratio : result.timesBare
+    const what = `${size(lengthBytes)}, ${components} components, times ${times}`
+    return [{ what, found: found.toFixed(2), wanted: `at least ${ratio}`, isMet: found >= ratio }]
+  })
 }
 
 async function benchGroup({
@@ -188,16 +98,21 @@ async function measureGroup(
   components: number,
   pace: Pace
 ): Promise<{ result: GroupResult; checks: Check[] }> {
-  const group = await MeasuredGroup.open(components, lengthBytes)
+  const setting = { ...USUAL, lengthBytes, components }
+  const group = await MeasuredGroup.open(setting)
+  const bare = new BarePath(components, setting.sources, setting.volumes, lengthBytes)
   const messages = openMessages(lengthBytes)
-  const [rate, postMessage] = (await measureRates([group, messages], pace)) as [Rate, Rate]
+  const measured = await measureRates([group, bare, messages], pace)
+  const [rate, bareRate, postMessage] = measured as [Rate, Rate, Rate]
   const loaded = group.group.status().latency.acknowledge
   const awaited = await group.latency('write-awaited', pace.latencyMs)
   const flushed = await group.latency('write-flushed', pace.latencyMs)
-  const checks = [...(await group.check()), ...messages.check()]
+  const checks = [...(await group.check()), ...(await bare.close()), ...messages.check()]
   await Promise.all([group.close(), messages.close()])
   const { sets, setsClosedEarly } = group
-  const result = { lengthBytes, components, rate, postMessage, loaded, awaited, flushed, sets, setsClosedEarly }
+  const timesBare = ratioOf(rate, bareRate)
+  const rates = { rate, bare: bareRate, timesBare, postMessage }
+  const result = { lengthBytes, components, ...rates, loaded, awaited, flushed, sets, setsClosedEarly }
   return { result, checks }
 }
 
@@ -209,13 +124,15 @@ const RATE_HEAD = [
   'bytes/s',
   'cpu/update',
   'cores own + other',
+  'bare path',
+  'times bare path',
   'postMessage',
   'times postMessage',
   'early sets'
 ]
 
 function describeRate(result: GroupResult): string[] {
-  const { lengthBytes, components, rate, postMessage, setsClosedEarly, sets } = result
+  const { lengthBytes, components, rate, bare, timesBare, postMessage, setsClosedEarly, sets } = result
   return [
     size(lengthBytes),
     String(components),
@@ -224,6 +141,8 @@ function describeRate(result: GroupResult): string[] {
     bytesPerSecond(rate.median * lengthBytes),
     nanoseconds(rate.cpuNs),
     cores(rate),
+    perSecond(bare.median),
+    timesBare.toFixed(2),
     perSecond(postMessage.median),
     rate.ratio.toFixed(1),
     `${setsClosedEarly} of ${sets}`

@@ -7,16 +7,18 @@ import { parseArgs, styleText } from 'node:util'
 import { type Check, isHeld } from './checks.ts'
 import { FAILOVER } from './failover.ts'
 import { GROUP } from './group.ts'
+import { LATENCY } from './latency-suite.ts'
 import { FULL, QUICK } from './measure.ts'
 import { RING } from './ring.ts'
 import type { Suite } from './suite.ts'
+import { VARIATIONS_SUITE } from './variations.ts'
 
 /** In the order in which they run. */
-const SUITES: readonly Suite[] = [RING, GROUP, FAILOVER]
+const SUITES: readonly Suite[] = [RING, GROUP, LATENCY, VARIATIONS_SUITE, FAILOVER]
 
 const HELP = `npm run bench -- [SUITE ..] [options]
 
-${SUITES.map(({ name, about }) => `  ${name.padEnd(9)} ${about}`).join('\n')}
+${SUITES.map(({ name, about }) => `  ${name.padEnd(11)} ${about}`).join('\n')}
   Without any: all of them.
 
   --quick              a few minutes in all, for a look; figures are rough

@@ -33,7 +33,9 @@ export interface Rate {
   readonly samples: number
   /** Updates in one sample. */
   readonly batch: number
-  /** Median over the rounds of: its median rate in the round by that of the last contestant in the same round. */
+  /** Its median rate in each round. */
+  readonly rounds: readonly number[]
+  /** By the last contestant: see `ratioOf`. */
   readonly ratio: number
   /** Processor time of the whole process for one update, in nanoseconds: less shaken by other programs than the rate. */
   readonly cpuNs: number
@@ -44,6 +46,11 @@ export interface Rate {
   /** Processor cores that it kept busy while it was measured, and those that other programs did. */
   readonly ownCores: number
   readonly otherCores: number
+}
+
+/** Median over the rounds of one's rate by the other's in the same round. */
+export function ratioOf(one: Rate, other: Rate): number {
+  return median(one.rounds.map((rate, round) => rate / (other.rounds[round] as number)))
 }
 
 /** Rates of all contestants, measured in turns. The last is what the others are compared with. */
@@ -77,6 +84,7 @@ export async function measureRates(contestants: readonly Contestant[], pace: Pac
       highest: Math.max(...samples),
       samples: samples.length,
       batch: batches[n] as number,
+      rounds: own.map((round) => round.median),
       ratio: median(own.map((round, at) => round.median / (base[at] as RoundRate).median)),
       ...(usages[n] as Usage).read()
     }

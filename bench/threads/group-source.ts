@@ -2,11 +2,13 @@ import { workerData } from 'node:worker_threads'
 import { clockMicroseconds } from '../../src/memory/clock.ts'
 import { attachSource } from '../../src/source.ts'
 import { answerRequests } from '../bench-thread.ts'
-import type { SourceRequest, SourceResult, SourceThreadData } from '../group.ts'
+import type { SourceRequest, SourceResult, SourceThreadData } from '../group/measured-group.ts'
+import { VolumeChoice } from '../group/volume-choice.ts'
 import { LatencyHistogram } from '../latency.ts'
+import { postPaced } from '../paced.ts'
 import { makePayload, numberPayload } from '../payload.ts'
 
-const { port, volumes, lengthBytes } = workerData as SourceThreadData
+const { port, volumes, lengthBytes, ownShare } = workerData as SourceThreadData
 const source = attachSource(port)
 const writers = volumes.map((name) => source.volume(name))
 const data = new ArrayBuffer(lengthBytes)
@@ -16,22 +18,33 @@ const bytes = new Uint8Array(data)
 const places = Math.floor((writers[0]?.size ?? 0) / lengthBytes)
 let posted = 0
 
+const choice = ownShare === undefined ? undefined : new VolumeChoice(port, ownShare)
+
 /** The next volume in turn; the place moves on when all have had theirs. */
 function next(): { volume: number; offset: number } {
-  const volume = posted % writers.length
+  const volume = choice === undefined ? posted % writers.length : choice.next()
   const offset = (Math.floor(posted / writers.length) % places) * lengthBytes
   numberPayload(words, posted++)
   return { volume, offset }
 }
 
+function putNext(): void {
+  const volume = choice === undefined ? posted % writers.length : choice.next()
+  const offset = (Math.floor(posted / writers.length) % places) * lengthBytes
+  numberPayload(words, posted++)
+  writers[volume]?.postSync(offset, bytes)
+}
+
 function post(count: number): SourceResult {
   const beganAt = clockMicroseconds()
-  for (let n = 0; n < count; n++) {
-    const volume = posted % writers.length
-    const offset = (Math.floor(posted / writers.length) % places) * lengthBytes
-    numberPayload(words, posted++)
-    writers[volume]?.postSync(offset, bytes)
-  }
+  for (let n = 0; n < count; n++) putNext()
+  source.flushSync()
+  return { beganAt, endedAt: clockMicroseconds(), posted }
+}
+
+function paced(perSecond: number, forMs: number): SourceResult {
+  const beganAt = clockMicroseconds()
+  postPaced(putNext, perSecond, forMs)
   source.flushSync()
   return { beganAt, endedAt: clockMicroseconds(), posted }
 }
@@ -63,6 +76,7 @@ function writeFlushed(forMs: number): SourceResult {
 
 answerRequests<SourceRequest, SourceResult>((request) => {
   if (request.type === 'post') return post(request.count)
+  if (request.type === 'paced') return paced(request.perSecond, request.forMs)
   if (request.type === 'write-awaited') return writeAwaited(request.forMs)
   return writeFlushed(request.forMs)
 })
