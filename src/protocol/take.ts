@@ -61,6 +61,9 @@ export class Taker {
   private set: number
   private published = 0
   private batchBytes = 0
+  /** Own copies of the batch of which no note was taken yet; -1 when there are none. */
+  private runAt = -1
+  private runEnd = 0
 
   constructor(
     setting: Setting,
@@ -107,17 +110,22 @@ export class Taker {
       const ordinal = intake.taken
       const at = memory.entries[ordinal & memory.mask] as number
       const i = at >>> 2
-      if (((ints[i + RECORD_FLAGS] as number) & FLAG_MORE) === 0) {
+      const flags = ints[i + RECORD_FLAGS] as number
+      if ((flags & FLAG_MORE) === 0) {
         const bytes = ints[i + RECORD_BYTES] as number
         const responsible = table[ints[i + RECORD_VOLUME] as number] as number
         if (!this.hasRoom(responsible, bytes)) break
-        this.takeOne(intake, ordinal, at, bytes, responsible)
+        this.takeOne(intake, ordinal, at, bytes, responsible, flags)
         intake.taken = (ordinal + 1) | 0
       } else if (!this.takeTransaction(intake, table)) break
     }
+    this.noteRun()
     const count = (intake.taken - before) | 0
     this.taken += count
-    if (count > 0) this.held.hold(this.set, this.batchBytes, count)
+    if (count > 0) {
+      this.held.hold(this.set, this.batchBytes, count)
+      intake.takesIn(this.set, before)
+    }
     this.batchBytes = 0
     if (intake.taken !== this.published && count < BATCH) {
       if (!intake.waiting) this.waits++
@@ -160,16 +168,31 @@ export class Taker {
   }
 
   /** Block 304: are we responsible for the volume? There is room for all copies. */
-  private takeOne(intake: SourceIntake, ordinal: number, at: number, bytes: number, responsible: number): void {
+  private takeOne(
+    intake: SourceIntake,
+    ordinal: number,
+    at: number,
+    bytes: number,
+    responsible: number,
+    flags: number
+  ): void {
     const isOwn = responsible === this.setting.slot
     const isBare = this.setting.metadataOnly === true && hasData(intake.memory, at)
     const ownBytes = isBare && !isOwn ? HEADER_BYTES : bytes
+    if (!this.own.continues(ownBytes)) this.noteRun()
     const ownAt = this.own.reserve(ownBytes)
+    if (this.runAt < 0) this.runAt = ownAt
+    this.runEnd = ownAt + ownBytes
     if (isOwn) this.takeAsResponsible(intake, ordinal, at, bytes, ownAt, isBare)
     else this.takeForOther(intake, ordinal, at, bytes, ownAt, responsible, isBare)
-    intake.ownCopies[ordinal & intake.memory.mask] = ownAt
-    this.places.note(ownAt, ownBytes, this.set)
+    intake.keepsCopy(ordinal, ownAt, flags)
     this.batchBytes += ownBytes
+  }
+
+  /** Own copies lie one behind the other until a chunk is full: note is taken of all of them at once. */
+  private noteRun(): void {
+    if (this.runAt >= 0) this.places.note(this.runAt, this.runEnd - this.runAt, this.set)
+    this.runAt = -1
   }
 
   /** Blocks 306-310: accept, give the sequence identifier, mirror, keep track of to whom. */
@@ -192,15 +215,15 @@ export class Taker {
     } else copyTwice(intake.memory, at, bytes, this.arena, ownAt, first.arena, firstAt)
     const i = ownAt >>> 2
     const volume = ints[i + RECORD_VOLUME] as number
-    const sequence = this.sequencer.give(this.held.table(this.set), volume)
+    const dataBytes = ints[i + RECORD_LENGTH] as number
+    const given = this.sequencer.give()
+    const sequence = this.held.note(this.set, volume, given, dataBytes, intake.id, ordinal, ownAt)
     const flags = ints[i + RECORD_FLAGS] as number
     ints[i + RECORD_HOLDERS] = this.mirrorBits.low
     ints[i + RECORD_HOLDERS + 1] = this.mirrorBits.high
     ints[i + RECORD_SOURCE] = intake.id
     ints[i + RECORD_SET] = this.set
     floats[(ownAt >>> 3) + RECORD_SEQUENCE] = sequence
-    const dataBytes = ints[i + RECORD_LENGTH] as number
-    this.held.note(this.set, volume, sequence, dataBytes, intake.id, ordinal, ownAt)
     const mirrorFlags = isBare ? flags | FLAG_METADATA | FLAG_MIRROR : flags | FLAG_MIRROR
     this.sendMirror(intake, ordinal, 0, first, firstAt, mirrorFlags, sequence)
     for (let n = 1; n < slots.length; n++) {
@@ -210,7 +233,6 @@ export class Taker {
       else copyOnce(this.arena, ownAt, bytes, out.arena, outAt)
       this.sendMirror(intake, ordinal, n, out, outAt, mirrorFlags, sequence)
     }
-    intake.awaitNobody(ordinal, slots.length)
   }
 
   private sendMirror(
@@ -288,7 +310,8 @@ export class Taker {
       const at = memory.entries[ordinal & memory.mask] as number
       const i = at >>> 2
       const responsible = table[memory.ints[i + RECORD_VOLUME] as number] as number
-      this.takeOne(intake, ordinal, at, memory.ints[i + RECORD_BYTES] as number, responsible)
+      const flags = memory.ints[i + RECORD_FLAGS] as number
+      this.takeOne(intake, ordinal, at, memory.ints[i + RECORD_BYTES] as number, responsible, flags)
     }
     intake.taken = last
     return true
@@ -323,7 +346,7 @@ export class Taker {
   }
 
   private nextMirrors(): void {
-    if (this.setting.mirrorTarget === 'default') return
+    if (this.mirrorChoices.length === 1) return
     this.turn = (this.turn + 1) % this.mirrorChoices.length
     this.mirrorSlots = this.mirrorChoices[this.turn] as readonly number[]
     this.mirrorBits = this.choiceBits[this.turn] as SlotBits
