@@ -5,13 +5,16 @@ import { RECORD_SEQUENCE } from '../memory/record.ts'
 import { LANE_MOVING, Lane, type LaneNotices } from './lane.ts'
 import { ProtocolError } from './setting.ts'
 
-const NO_RECORD = -1
+/** In place of an own copy: nothing waits for the sequence. */
+export const NO_RECORD = -1
 
 /** The sending end of a link to another component. */
 export class OutLink implements LaneNotices {
   readonly slot: number
   readonly arena: Arena
   readonly lanes: readonly Lane[]
+  /** The first of them: with one mirror the only one. */
+  readonly usual: Lane
   /** Into which copies go that a change of view moves. */
   readonly moving: Lane
   /** Entries below it were noted by the holder, and their sequences are known here. */
@@ -40,6 +43,7 @@ export class OutLink implements LaneNotices {
     this.passesOn = laneCount > 1
     this.ownCopies = new Int32Array(link.capacity)
     this.lanes = Array.from({ length: laneCount }, (_, kind) => new Lane(kind, arena.layout.chunkShift, this))
+    this.usual = this.lanes[0] as Lane
     this.moving = new Lane(LANE_MOVING, arena.layout.chunkShift, this)
   }
 

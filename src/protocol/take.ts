@@ -19,7 +19,7 @@ import type { HeldUpdates } from './held.ts'
 import { bitsOf, type SlotBits } from './holders.ts'
 import { LANE_REQUEST, type Lane, mirrorLane } from './lane.ts'
 import { mirrorChoices, onwardOf } from './members.ts'
-import type { OutLink } from './out-link.ts'
+import { NO_RECORD, type OutLink } from './out-link.ts'
 import type { Places } from './places.ts'
 import type { Sequencer } from './sequencer.ts'
 import { arenaOf, type Setting } from './setting.ts'
@@ -53,6 +53,7 @@ export class Taker {
   private readonly choiceBits: readonly SlotBits[]
   /** By responsible slot: who holds what is taken for it. */
   private readonly requestBits: SlotBits[] = []
+  private readonly isPlain: boolean
   /** With too few members for all copies nothing is taken. */
   private readonly isRedundant: boolean
   private turn: number
@@ -89,6 +90,7 @@ export class Taker {
       if (other === slot) continue
       this.requestBits[other] = bitsOf([slot, other, ...onwardOf(eligible, other, slot, mirrors)])
     }
+    this.isPlain = mirrors === 1 && setting.metadataOnly !== true
     this.isRedundant = members.length > mirrors && this.mirrorChoices.length > 0
     this.turn = 0
     this.mirrorSlots = this.mirrorChoices[0] ?? []
@@ -106,6 +108,7 @@ export class Taker {
     const table = this.setting.board.responsibilityIn(this.set)
     const { ints } = memory
     const before = intake.taken
+    if (this.isPlain) this.takePlain(intake, table, (before + Math.min(available, BATCH)) | 0)
     while (intake.taken !== this.published && ((intake.taken - before) | 0) < BATCH) {
       const ordinal = intake.taken
       const at = memory.entries[ordinal & memory.mask] as number
@@ -152,6 +155,63 @@ export class Taker {
   protected tagWith(published: number, set: number): void {
     this.published = published
     this.set = set
+  }
+
+  /**
+   * What is usual, as far as it goes: one mirror, the bytes of data mirrored, no transaction. The same as `takeOne`, for both
+   * roles at once and in one function: each update passes here (docs/decisions/0012-the-hot-path.md).
+   */
+  private takePlain(intake: SourceIntake, table: Uint8Array, end: number): void {
+    const { memory, id } = intake
+    const { entries, mask, ints: posted } = memory
+    const { own, arena, outs, requestBits, set, held, sequencer } = this
+    const { ints, floats } = arena
+    const { slot } = this.setting
+    const mirror = this.mirrorSlots[0] as number
+    let ordinal = intake.taken
+    while (ordinal !== end) {
+      const at = entries[ordinal & mask] as number
+      const i = at >>> 2
+      const flags = posted[i + RECORD_FLAGS] as number
+      if ((flags & FLAG_MORE) !== 0) break
+      const bytes = posted[i + RECORD_BYTES] as number
+      const volume = posted[i + RECORD_VOLUME] as number
+      const responsible = table[volume] as number
+      const isOwn = responsible === slot
+      const out = outs[isOwn ? mirror : responsible] as OutLink
+      const { usual } = out
+      if (!own.hasRoom(bytes) || !out.hasRoom(ENTRY_RESERVE) || !usual.hasRoom(bytes)) break
+      if (!own.continues(bytes)) this.noteRun()
+      const ownAt = own.reserve(bytes)
+      if (this.runAt < 0) this.runAt = ownAt
+      this.runEnd = ownAt + bytes
+      this.batchBytes += bytes
+      const outAt = usual.reserve(bytes)
+      copyTwice(memory, at, bytes, arena, ownAt, out.arena, outAt)
+      const given = isOwn ? sequencer.give() : sequencer.stamp()
+      const dataBytes = posted[i + RECORD_LENGTH] as number
+      const sequence = isOwn ? held.note(set, volume, given, dataBytes, id, ordinal, ownAt) : given
+      const { low, high } = requestBits[out.slot] as SlotBits
+      const j = ownAt >>> 2
+      ints[j + RECORD_SOURCE] = id
+      ints[j + RECORD_SET] = set
+      ints[j + RECORD_HOLDERS] = low
+      ints[j + RECORD_HOLDERS + 1] = high
+      floats[(ownAt >>> 3) + RECORD_SEQUENCE] = sequence
+      const { ints: outInts, floats: outFloats } = out.arena
+      const k = outAt >>> 2
+      if (isOwn) outInts[k + RECORD_FLAGS] = flags | FLAG_MIRROR
+      outInts[k + RECORD_SOURCE] = id
+      outInts[k + RECORD_SET] = set
+      outInts[k + RECORD_HOLDERS] = low
+      outInts[k + RECORD_HOLDERS + 1] = high
+      outFloats[(outAt >>> 3) + RECORD_SEQUENCE] = sequence
+      if (isOwn) intake.awaitCopy(ordinal, 0, out.slot, out.sendUpdate(outAt, NO_RECORD))
+      else intake.awaitRequest(ordinal, out.slot, out.sendUpdate(outAt, ownAt))
+      intake.keepsCopy(ordinal, ownAt, flags)
+      ordinal = (ordinal + 1) | 0
+    }
+    intake.taken = ordinal
   }
 
   private hasRoom(responsible: number, bytes: number): boolean {
