@@ -54,6 +54,8 @@ export class Taker {
   /** By responsible slot: who holds what is taken for it. */
   private readonly requestBits: SlotBits[] = []
   private readonly isPlain: boolean
+  /** The mirrors are always the same. */
+  private readonly isDefault: boolean
   /** With too few members for all copies nothing is taken. */
   private readonly isRedundant: boolean
   private turn: number
@@ -90,6 +92,7 @@ export class Taker {
       if (other === slot) continue
       this.requestBits[other] = bitsOf([slot, other, ...onwardOf(eligible, other, slot, mirrors)])
     }
+    this.isDefault = setting.mirrorTarget === 'default'
     this.isPlain = mirrors === 1 && setting.metadataOnly !== true
     this.isRedundant = members.length > mirrors && this.mirrorChoices.length > 0
     this.turn = 0
@@ -406,7 +409,7 @@ export class Taker {
   }
 
   private nextMirrors(): void {
-    if (this.mirrorChoices.length === 1) return
+    if (this.isDefault) return
     this.turn = (this.turn + 1) % this.mirrorChoices.length
     this.mirrorSlots = this.mirrorChoices[this.turn] as readonly number[]
     this.mirrorBits = this.choiceBits[this.turn] as SlotBits
