@@ -5,6 +5,7 @@ import { writeFile } from 'node:fs/promises'
 import os from 'node:os'
 import { parseArgs, styleText } from 'node:util'
 import { type Check, isHeld } from './checks.ts'
+import { DRAIN } from './drain.ts'
 import { FAILOVER } from './failover.ts'
 import { GROUP } from './group.ts'
 import { LATENCY } from './latency-suite.ts'
@@ -14,7 +15,7 @@ import type { Suite } from './suite.ts'
 import { VARIATIONS_SUITE } from './variations.ts'
 
 /** In the order in which they run. */
-const SUITES: readonly Suite[] = [RING, GROUP, LATENCY, VARIATIONS_SUITE, FAILOVER]
+const SUITES: readonly Suite[] = [RING, GROUP, LATENCY, VARIATIONS_SUITE, DRAIN, FAILOVER]
 
 const HELP = `npm run bench -- [SUITE ..] [options]
 
