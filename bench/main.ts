@@ -8,6 +8,7 @@ import { type Check, isHeld } from './checks.ts'
 import { DRAIN } from './drain.ts'
 import { FAILOVER } from './failover.ts'
 import { GROUP } from './group.ts'
+import { IDLE } from './idle.ts'
 import { LATENCY } from './latency-suite.ts'
 import { FULL, QUICK } from './measure.ts'
 import { RING } from './ring.ts'
@@ -15,7 +16,7 @@ import type { Suite } from './suite.ts'
 import { VARIATIONS_SUITE } from './variations.ts'
 
 /** In the order in which they run. */
-const SUITES: readonly Suite[] = [RING, GROUP, LATENCY, VARIATIONS_SUITE, DRAIN, FAILOVER]
+const SUITES: readonly Suite[] = [RING, GROUP, LATENCY, VARIATIONS_SUITE, DRAIN, IDLE, FAILOVER]
 
 const HELP = `npm run bench -- [SUITE ..] [options]
 
