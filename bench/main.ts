@@ -11,12 +11,13 @@ import { GROUP } from './group.ts'
 import { IDLE } from './idle.ts'
 import { LATENCY } from './latency-suite.ts'
 import { FULL, QUICK } from './measure.ts'
+import { MEMORY } from './memory.ts'
 import { RING } from './ring.ts'
 import type { Suite } from './suite.ts'
 import { VARIATIONS_SUITE } from './variations.ts'
 
 /** In the order in which they run. */
-const SUITES: readonly Suite[] = [RING, GROUP, LATENCY, VARIATIONS_SUITE, DRAIN, IDLE, FAILOVER]
+const SUITES: readonly Suite[] = [RING, GROUP, LATENCY, VARIATIONS_SUITE, DRAIN, IDLE, MEMORY, FAILOVER]
 
 const HELP = `npm run bench -- [SUITE ..] [options]
 
