@@ -5,17 +5,20 @@ import { writeFile } from 'node:fs/promises'
 import os from 'node:os'
 import { parseArgs, styleText } from 'node:util'
 import { type Check, isHeld } from './checks.ts'
+import { DRAIN } from './drain.ts'
 import { FAILOVER } from './failover.ts'
 import { GROUP } from './group.ts'
+import { IDLE } from './idle.ts'
 import { LATENCY } from './latency-suite.ts'
 import { FULL, QUICK } from './measure.ts'
+import { MEMORY } from './memory.ts'
 import { PEERS_SUITE } from './peers.ts'
 import { RING } from './ring.ts'
 import type { Suite } from './suite.ts'
 import { VARIATIONS_SUITE } from './variations.ts'
 
 /** In the order in which they run. */
-const SUITES: readonly Suite[] = [RING, GROUP, LATENCY, VARIATIONS_SUITE, PEERS_SUITE, FAILOVER]
+const SUITES: readonly Suite[] = [RING, GROUP, LATENCY, VARIATIONS_SUITE, PEERS_SUITE, DRAIN, IDLE, MEMORY, FAILOVER]
 
 const HELP = `npm run bench -- [SUITE ..] [options]
 
