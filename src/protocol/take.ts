@@ -19,7 +19,7 @@ import type { HeldUpdates } from './held.ts'
 import { bitsOf, type SlotBits } from './holders.ts'
 import { LANE_REQUEST, type Lane, mirrorLane } from './lane.ts'
 import { mirrorChoices, onwardOf } from './members.ts'
-import { NO_RECORD, type OutLink } from './out-link.ts'
+import { ENTRY_RESERVE, NO_RECORD, type OutLink } from './out-link.ts'
 import type { Places } from './places.ts'
 import type { Sequencer } from './sequencer.ts'
 import { arenaOf, type Setting } from './setting.ts'
@@ -27,8 +27,6 @@ import type { SourceIntake } from './source-intake.ts'
 
 /** Updates taken from one source before another one, or a link, has its turn. */
 const BATCH = 256
-/** Entries of a link that are left for notices. */
-const ENTRY_RESERVE = 16
 
 /**
  * Figure 3A: a data update is received from a primary source. The component keeps a copy in its own arena and writes the
@@ -172,6 +170,7 @@ export class Taker {
     const { slot } = this.setting
     const mirror = this.mirrorSlots[0] as number
     let ordinal = intake.taken
+    let taken = 0
     while (ordinal !== end) {
       const at = entries[ordinal & mask] as number
       const i = at >>> 2
@@ -183,12 +182,15 @@ export class Taker {
       const isOwn = responsible === slot
       const out = outs[isOwn ? mirror : responsible] as OutLink
       const { usual } = out
-      if (!own.hasRoom(bytes) || !out.hasRoom(ENTRY_RESERVE) || !usual.hasRoom(bytes)) break
-      if (!own.continues(bytes)) this.noteRun()
+      if (!out.takesUpdate || !usual.hasRoom(bytes)) break
+      if (!own.continues(bytes)) {
+        if (!own.hasRoom(bytes)) break
+        this.noteRun()
+      }
       const ownAt = own.reserve(bytes)
       if (this.runAt < 0) this.runAt = ownAt
       this.runEnd = ownAt + bytes
-      this.batchBytes += bytes
+      taken += bytes
       const outAt = usual.reserve(bytes)
       copyTwice(memory, at, bytes, arena, ownAt, out.arena, outAt)
       const given = isOwn ? sequencer.give() : sequencer.stamp()
@@ -215,6 +217,7 @@ export class Taker {
       ordinal = (ordinal + 1) | 0
     }
     intake.taken = ordinal
+    this.batchBytes += taken
   }
 
   private hasRoom(responsible: number, bytes: number): boolean {
