@@ -92,7 +92,8 @@ export class RingSource implements PrimarySource {
       this.checkUsable()
       this.settleAcknowledged()
       this.postWaiting()
-      const released = this.memory.loadReleased()
+      // As it was when those were tried: what was acknowledged since may be all that ever will be.
+      const released = this.writer.acknowledged
       this.sleepWhile(() => !isDone() && this.memory.loadReleased() === released)
     }
     this.settleAcknowledged()
@@ -153,8 +154,10 @@ export class RingSource implements PrimarySource {
     for (;;) {
       if (this.tryPut(volume, offset, data)) return
       this.checkUsable()
-      this.settleAcknowledged()
+      const isMore = this.settleAcknowledged()
       this.postWaiting()
+      // It was acknowledged after it was tried: there may be room, and that may have been the last that is ever acknowledged.
+      if (isMore) continue
       const released = this.writer.acknowledged
       this.sleepWhile(() => this.memory.loadReleased() === released)
     }
