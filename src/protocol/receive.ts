@@ -100,61 +100,63 @@ export class Receiver {
 
   /** Reads a batch from the link; answers what is held. Returns how many entries it read or answered. */
   receiveFrom(link: InLink): number {
-    const published = link.link.loadPublished()
     const before = link.noted
-    let count = (published - before) | 0
-    if (count > BATCH) count = BATCH
+    const count = Math.min(BATCH, (link.link.loadPublished() - before) | 0)
     if (count > 0) {
       this.sequencer.beginReceived(this.setting.board.loadForming(), count)
-      const { entries, mask } = link.link
-      for (let n = 0; n < count; n++) {
-        const ordinal = link.noted
-        const word = entries[ordinal & mask] as number
-        if (entryKind(word) === ENTRY_UPDATE) this.receiveUpdate(link, ordinal, entryValue(word) * 8)
-        else this.receiveNotice(link, word)
-        link.noted = (ordinal + 1) | 0
-      }
+      this.receive(link, (before + count) | 0)
       // Before it is answered.
       this.noteRun()
     }
-    return ((link.noted - before) | 0) + this.answer(link, before)
+    return count + this.answer(link, before)
   }
 
-  /** Block 320: are we responsible for the volume? */
-  private receiveUpdate(link: InLink, ordinal: number, address: number): void {
-    const { ints } = this.arena
-    const i = address >>> 2
-    const volume = ints[i + RECORD_VOLUME] as number
-    const set = ints[i + RECORD_SET] as number
-    const table = this.setting.board.responsibilityIn(set)
-    const responsible = table[volume] as number
-    const isMirror = ((ints[i + RECORD_FLAGS] as number) & FLAG_MIRROR) !== 0
-    this.received++
-    if (responsible === this.setting.slot && !isMirror) this.acceptAsResponsible(link, ordinal, address, set, volume)
-    else if (isMirror && responsible === link.slot) this.acceptAsMirror(address, set)
-    else this.reject(link, ordinal, address)
-  }
-
-  /** Blocks 322-326: accept, give the sequence identifier, keep track of who sent it, acknowledge with the identifier. */
-  private acceptAsResponsible(link: InLink, ordinal: number, address: number, set: number, volume: number): void {
+  /** In one function, as far as it is usual: each update passes here (docs/decisions/0012-the-hot-path.md). */
+  private receive(link: InLink, end: number): void {
+    const { entries, sequences, mask } = link.link
     const { ints, floats } = this.arena
-    const i = address >>> 2
-    const f = address >>> 3
-    const bytes = ints[i + RECORD_BYTES] as number
-    this.keep(address, bytes, set)
-    const dataBytes = ints[i + RECORD_LENGTH] as number
-    const name = (floats[f + RECORD_POSITION] as number) | 0
-    const source = ints[i + RECORD_SOURCE] as number
-    const given = this.sequencer.giveReceived(set, floats[f + RECORD_SEQUENCE] as number)
-    const sequence = this.held.note(set, volume, given, dataBytes, source, name, address)
-    floats[f + RECORD_SEQUENCE] = sequence
-    link.link.sequences[ordinal & link.link.mask] = sequence
-    if (link.passedOn > 0) this.passOn(link, ordinal, address, bytes, sequence)
-  }
-
-  /** Blocks 328-332: from the responsible one: accept the update and its identifier, keep track of who sent it. */
-  private acceptAsMirror(address: number, set: number): void {
-    this.keep(address, this.arena.ints[(address >>> 2) + RECORD_BYTES] as number, set)
+    const { held, sequencer } = this
+    const { slot, board } = this.setting
+    const { slot: sender, passedOn } = link
+    let received = 0
+    let set = 0
+    let table = board.responsibilityIn(set)
+    for (let ordinal = link.noted; ordinal !== end; ordinal = (ordinal + 1) | 0) {
+      const word = entries[ordinal & mask] as number
+      if (entryKind(word) !== ENTRY_UPDATE) {
+        this.receiveNotice(link, word)
+        continue
+      }
+      received++
+      const address = entryValue(word) * 8
+      const i = address >>> 2
+      const volume = ints[i + RECORD_VOLUME] as number
+      const bytes = ints[i + RECORD_BYTES] as number
+      if ((ints[i + RECORD_SET] as number) !== set) {
+        set = ints[i + RECORD_SET] as number
+        table = board.responsibilityIn(set)
+      }
+      // Block 320: are we responsible for the volume?
+      const responsible = table[volume] as number
+      const isMirror = ((ints[i + RECORD_FLAGS] as number) & FLAG_MIRROR) !== 0
+      if (responsible === slot && !isMirror) {
+        // Blocks 322-326: accept, give the sequence identifier, keep track of who sent it, acknowledge with the identifier.
+        this.keep(address, bytes, set)
+        const f = address >>> 3
+        const name = (floats[f + RECORD_POSITION] as number) | 0
+        const source = ints[i + RECORD_SOURCE] as number
+        const given = sequencer.giveReceived(set, floats[f + RECORD_SEQUENCE] as number)
+        const sequence = held.note(set, volume, given, ints[i + RECORD_LENGTH] as number, source, name, address)
+        floats[f + RECORD_SEQUENCE] = sequence
+        sequences[ordinal & mask] = sequence
+        if (passedOn > 0) this.passOn(link, ordinal, address, bytes, sequence)
+      } else if (isMirror && responsible === sender) {
+        // Blocks 328-332: from the responsible one: accept the update and its identifier, keep track of who sent it.
+        this.keep(address, bytes, set)
+      } else this.reject(link, ordinal, address)
+    }
+    link.noted = end
+    this.received += received
   }
 
   /** Copies lie one behind the other as long as their sender fills a chunk: note is taken of all of them at once. */
