@@ -52,7 +52,7 @@ export interface SourceResult {
 }
 
 /** Volumes are never written as far as that: they take no room. */
-const VOLUME_BYTES = 64 * 2 ** 20
+export const VOLUME_BYTES = 64 * 2 ** 20
 
 /** A group with its source threads; counts what was posted and what its sets say. */
 export class MeasuredGroup implements Contestant {

@@ -7,9 +7,10 @@ import { SourceMemory } from '../../src/memory/source-memory.ts'
 import { SourceWriter } from '../../src/memory/source-writer.ts'
 import type { BareSourceData } from '../bare/path.ts'
 import { answerRequests } from '../bench-thread.ts'
-import type { SourceResult } from '../group/measured-group.ts'
+import { type SourceResult, VOLUME_BYTES } from '../group/measured-group.ts'
 import { postPaced } from '../paced.ts'
 import { makePayload, numberPayload } from '../payload.ts'
+import { Places } from '../places.ts'
 
 type Request = { readonly type: 'post'; readonly count: number } | PacedRequest
 interface PacedRequest {
@@ -27,6 +28,7 @@ const memory = new SourceMemory(buffer, layout)
 const writer = new SourceWriter(memory)
 const { volumes } = all.boardLayout
 const parking = new Board(all.board, all.boardLayout).parking[index % all.components] as Parking
+const places = new Places(volumes, VOLUME_BYTES, lengthBytes)
 const data = new ArrayBuffer(lengthBytes)
 const words = makePayload(data, 0, lengthBytes)
 const bytes = new Uint8Array(data)
@@ -39,11 +41,11 @@ function sleepUnless(isDone: () => boolean): void {
 }
 
 function post(): void {
-  const volume = posted % volumes
+  places.next()
   numberPayload(words, posted++)
   const sampled = posted % SAMPLE_ONE_IN === 0 ? FLAG_SAMPLED : 0
   const stamp = sampled === 0 ? 0 : clockMicroseconds() | 0
-  while (!writer.put(volume, 0, bytes, 0, lengthBytes, sampled, stamp)) {
+  while (!writer.put(places.volume, places.offset, bytes, 0, lengthBytes, sampled, stamp)) {
     const before = writer.acknowledged
     if (writer.refresh() === before) sleepUnless(() => memory.loadReleased() !== before)
   }

@@ -7,6 +7,7 @@ import { VolumeChoice } from '../group/volume-choice.ts'
 import { LatencyHistogram } from '../latency.ts'
 import { postPaced } from '../paced.ts'
 import { makePayload, numberPayload } from '../payload.ts'
+import { Places } from '../places.ts'
 
 const { port, volumes, lengthBytes, ownShare } = workerData as SourceThreadData
 const source = attachSource(port)
@@ -15,24 +16,22 @@ const data = new ArrayBuffer(lengthBytes)
 const words = makePayload(data, 0, lengthBytes)
 // Other views are turned into one of bytes at each call.
 const bytes = new Uint8Array(data)
-const places = Math.floor((writers[0]?.size ?? 0) / lengthBytes)
+const places = new Places(writers.length, writers[0]?.size ?? 0, lengthBytes)
 let posted = 0
 
 const choice = ownShare === undefined ? undefined : new VolumeChoice(port, ownShare)
 
 /** The next volume in turn; the place moves on when all have had theirs. */
 function next(): { volume: number; offset: number } {
-  const volume = choice === undefined ? posted % writers.length : choice.next()
-  const offset = (Math.floor(posted / writers.length) % places) * lengthBytes
+  places.next()
   numberPayload(words, posted++)
-  return { volume, offset }
+  return { volume: choice?.next() ?? places.volume, offset: places.offset }
 }
 
 function putNext(): void {
-  const volume = choice === undefined ? posted % writers.length : choice.next()
-  const offset = (Math.floor(posted / writers.length) % places) * lengthBytes
+  places.next()
   numberPayload(words, posted++)
-  writers[volume]?.postSync(offset, bytes)
+  writers[choice === undefined ? places.volume : choice.next()]?.postSync(places.offset, bytes)
 }
 
 function post(count: number): SourceResult {
