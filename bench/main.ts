@@ -5,6 +5,7 @@ import { writeFile } from 'node:fs/promises'
 import os from 'node:os'
 import { parseArgs, styleText } from 'node:util'
 import { type Check, isHeld } from './checks.ts'
+import type { BenchDocument, Environment, SuiteVerdict } from './document.ts'
 import { FAILOVER } from './failover.ts'
 import { GROUP } from './group.ts'
 import { LATENCY } from './latency-suite.ts'
@@ -94,7 +95,7 @@ function bold(text: string): string {
 
 async function run(settings: Settings, command: string): Promise<number> {
   const pace = settings.quick ? QUICK : FULL
-  const environment = {
+  const environment: Environment = {
     date: new Date().toISOString(),
     node: process.version,
     platform: `${process.platform} ${process.arch}`,
@@ -111,6 +112,7 @@ async function run(settings: Settings, command: string): Promise<number> {
   )
   const began = performance.now()
   const checks: Check[] = []
+  const verdicts: SuiteVerdict[] = []
   const results: Record<string, unknown> = {}
   let mostDisturbed = 0
   for (const suite of settings.suites) {
@@ -120,8 +122,10 @@ async function run(settings: Settings, command: string): Promise<number> {
     results[suite.name] = measured.result
     checks.push(...measured.checks)
     print('\n')
-    for (const { what, found, wanted, isMet } of suite.verdicts(measured.result)) {
+    for (const verdict of suite.verdicts(measured.result)) {
+      const { what, found, wanted, isMet } = verdict
       print(`${what}: ${found} (wanted: ${wanted}) ${bold(isMet ? 'PASS' : 'missed')}\n`)
+      verdicts.push({ suite: suite.name, ...verdict })
     }
     const disturbances = suite.disturbances(measured.result).map(({ otherCores }) => otherCores)
     mostDisturbed = Math.max(mostDisturbed, ...disturbances)
@@ -132,8 +136,8 @@ async function run(settings: Settings, command: string): Promise<number> {
   const seconds = ((performance.now() - began) / 1000).toFixed(0)
   print(`\n${checks.length - broken.length} of ${checks.length} checks of what was computed held; ${seconds} s\n`)
   if (settings.json !== undefined) {
-    const document = { environment, command, pace, ...results, checks, ok: broken.length === 0 }
-    await writeFile(settings.json, `${JSON.stringify(document, null, 2)}\n`)
+    const document: BenchDocument = { environment, command, pace, checks, verdicts, ok: broken.length === 0 }
+    await writeFile(settings.json, `${JSON.stringify({ ...document, ...results }, null, 2)}\n`)
   }
   return broken.length === 0 ? 0 : 1
 }

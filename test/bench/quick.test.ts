@@ -7,6 +7,7 @@ import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Check } from '../../bench/checks.ts'
 import { isHeld } from '../../bench/checks.ts'
+import type { BenchDocument } from '../../bench/document.ts'
 import { countRight } from '../../bench/failover/images.ts'
 import type { FailoverResult } from '../../bench/failover.ts'
 import type { GroupResult } from '../../bench/group.ts'
@@ -18,12 +19,10 @@ import type { RingResult } from '../../bench/ring.ts'
 const run = promisify(execFile)
 const main = path.join(import.meta.dirname, '../../bench/main.ts')
 
-interface Document {
+interface Document extends BenchDocument {
   readonly ring: RingResult[]
   readonly group: GroupResult[]
   readonly failover: FailoverResult
-  readonly checks: Check[]
-  readonly ok: boolean
 }
 
 let directory: string
@@ -161,6 +160,8 @@ describe('npm run bench -- failover --quick', () => {
   test('prints what is wanted beside what was found', () => {
     expect(output).toContain('4 KiB, terminate, a spare takes over, 1 mirror, 8 MiB held: 10 kills after 3 to warm up')
     expect(output).toMatch(/4 KiB, terminate, spare: redundant, p50: [\d.]+ ms \(wanted: at most 5\) (PASS|missed)/)
+    const first = { suite: 'failover', what: '4 KiB, terminate, spare: redundant, p50', wanted: 'at most 5' }
+    expect(document.verdicts[0]).toMatchObject({ ...first, isMet: expect.any(Boolean) })
   })
 })
 
