@@ -6,16 +6,20 @@ import os from 'node:os'
 import { parseArgs, styleText } from 'node:util'
 import { type Check, isHeld } from './checks.ts'
 import type { BenchDocument, Environment, SuiteVerdict } from './document.ts'
+import { DRAIN } from './drain.ts'
 import { FAILOVER } from './failover.ts'
 import { GROUP } from './group.ts'
+import { IDLE } from './idle.ts'
 import { LATENCY } from './latency-suite.ts'
 import { FULL, QUICK } from './measure.ts'
+import { MEMORY } from './memory.ts'
+import { PEERS_SUITE } from './peers.ts'
 import { RING } from './ring.ts'
 import type { Suite } from './suite.ts'
 import { VARIATIONS_SUITE } from './variations.ts'
 
 /** In the order in which they run. */
-const SUITES: readonly Suite[] = [RING, GROUP, LATENCY, VARIATIONS_SUITE, FAILOVER]
+const SUITES: readonly Suite[] = [RING, GROUP, LATENCY, VARIATIONS_SUITE, PEERS_SUITE, DRAIN, IDLE, MEMORY, FAILOVER]
 
 const HELP = `npm run bench -- [SUITE ..] [options]
 
@@ -23,7 +27,8 @@ ${SUITES.map(({ name, about }) => `  ${name.padEnd(11)} ${about}`).join('\n')}
   Without any: all of them.
 
   --quick              a few minutes in all, for a look; figures are rough
-  --sizes 64,512       ring, group: bytes of an update, powers of two from 8 to 65536 (default 64,512,4096)
+  --sizes 64,512       ring, group, latency: bytes of an update, powers of two from 8 to 65536 (default 64,512,4096);
+                       peers: 64 and 4096 of these
   --components 2,4     group: sizes of the group, 2 to 64 (default 2,4,8)
   --json FILE          writes everything that was measured and checked
   --help               this

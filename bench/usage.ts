@@ -10,11 +10,16 @@ export class Usage {
   private sleeps = 0
   private pageFaults = 0
 
-  async sample(contestant: Contestant, count: number): Promise<number> {
+  sample(contestant: Contestant, count: number): Promise<number> {
+    return this.during(count, () => contestant.run(count))
+  }
+
+  /** @param count  updates, or whatever else the figures are to be for */
+  async during<Result>(count: number, work: () => Promise<Result>): Promise<Result> {
     const began = performance.now()
     const machine = machineBusyMs()
     const before = process.resourceUsage()
-    const ms = await contestant.run(count)
+    const result = await work()
     const after = process.resourceUsage()
     this.machineMs += machineBusyMs() - machine
     this.elapsedMs += performance.now() - began
@@ -22,7 +27,7 @@ export class Usage {
     this.sleeps += after.voluntaryContextSwitches - before.voluntaryContextSwitches
     this.pageFaults += after.minorPageFault - before.minorPageFault
     this.updates += count
-    return ms
+    return result
   }
 
   read(): Pick<Rate, 'cpuNs' | 'sleeps' | 'pageFaults' | 'ownCores' | 'otherCores'> {

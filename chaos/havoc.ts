@@ -173,7 +173,7 @@ export class Havoc {
   }
 
   private async killOne(): Promise<void> {
-    const { group, totals, log } = this.frame
+    const { group, plan, totals, log } = this.frame
     const isOther = this.deaths.areOutstanding
     if (!isOther && performance.now() - this.redundantSince < this.breathMs) return
     const death = this.deaths.draw(group.status(), this.random)
@@ -186,7 +186,7 @@ export class Havoc {
     log.note(`kill ${id} by ${how}`)
     this.deaths.killed(id)
     this.killed.add(id)
-    const report = await kill(group, id, how)
+    const report = await kill(group, id, how, plan.options.hangTimeoutMs)
     this.goes(id)
     this.deaths.redundant(id, group.status())
     this.redundantSince = performance.now()

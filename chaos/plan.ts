@@ -9,7 +9,7 @@ export interface RoundPlan {
   readonly seed: number
   /** All but the secondary, which needs a directory. */
   readonly options: Omit<GroupOptions, 'secondary' | 'signal'> &
-    Required<Pick<GroupOptions, 'components' | 'spares' | 'mirrors'>>
+    Required<Pick<GroupOptions, 'components' | 'hangTimeoutMs' | 'spares' | 'mirrors'>>
   /** Secondary components; 0: formed sets are discarded. */
   readonly secondaryComponents: number
   readonly writers: readonly WriterSetting[]

@@ -43,11 +43,14 @@ export class GroupLatencies {
     const read = (name: LatencyName): GroupStatus['latency'][LatencyName] => {
       const histogram = this.histograms[name]
       if (histogram.totalCount === 0) return { count: 0, p50: 0, p90: 0, p99: 0, max: 0 }
+      // A percentile is told as the upper end of its bucket, the largest value as it was.
+      const at = (percentile: number): number =>
+        Math.min(histogram.getValueAtPercentile(percentile), histogram.maxValue)
       return {
         count: histogram.totalCount,
-        p50: histogram.getValueAtPercentile(50),
-        p90: histogram.getValueAtPercentile(90),
-        p99: histogram.getValueAtPercentile(99),
+        p50: at(50),
+        p90: at(90),
+        p99: at(99),
         max: histogram.maxValue
       }
     }

@@ -92,7 +92,8 @@ export class RingSource implements PrimarySource {
       this.checkUsable()
       this.settleAcknowledged()
       this.postWaiting()
-      const released = this.memory.loadReleased()
+      // As it was when those were tried: what was acknowledged since may be all that ever will be.
+      const released = this.writer.acknowledged
       this.sleepWhile(() => !isDone() && this.memory.loadReleased() === released)
     }
     this.settleAcknowledged()
@@ -136,14 +137,15 @@ export class RingSource implements PrimarySource {
   tryPut(volume: number, offset: number, data: Uint8Array): boolean {
     if (this.waiting.length > 0) return false
     if (data.length > this.limits.recordData) return this.tryPutSplit(volume, offset, data)
-    const sampled = ++this.puts % SAMPLE_ONE_IN === 0 ? FLAG_SAMPLED : 0
+    this.puts = (this.puts + 1) | 0
+    const sampled = this.puts % SAMPLE_ONE_IN === 0 ? FLAG_SAMPLED : 0
     const stamped = sampled === 0 ? 0 : stamp()
     if (!this.writer.put(volume, offset, data, 0, data.length, sampled, stamped)) {
       if (!this.settleAcknowledged()) return false
       if (!this.writer.put(volume, offset, data, 0, data.length, sampled, stamped)) return false
     }
     this.writer.publish()
-    this.wakeComponent()
+    this.wakeIfDozing()
     return true
   }
 
@@ -152,8 +154,10 @@ export class RingSource implements PrimarySource {
     for (;;) {
       if (this.tryPut(volume, offset, data)) return
       this.checkUsable()
-      this.settleAcknowledged()
+      const isMore = this.settleAcknowledged()
       this.postWaiting()
+      // It was acknowledged after it was tried: there may be room, and that may have been the last that is ever acknowledged.
+      if (isMore) continue
       const released = this.writer.acknowledged
       this.sleepWhile(() => this.memory.loadReleased() === released)
     }
@@ -191,7 +195,7 @@ export class RingSource implements PrimarySource {
   }
 
   checkOpen(): void {
-    const state = this.memory.loadState()
+    const state = this.memory.peekState()
     if (state !== SOURCE_OPEN) throw this.stateError(state)
   }
 
@@ -217,7 +221,7 @@ export class RingSource implements PrimarySource {
     this.pending.push({ last: (this.writer.next - 1) | 0, lasts, parts, settle })
     if (parts.length === 0) return true
     this.writer.publish()
-    this.wakeComponent()
+    this.wakeIfDozing()
     return true
   }
 
@@ -226,7 +230,7 @@ export class RingSource implements PrimarySource {
     this.checkSize([part])
     if (!this.putRecords([part], 0, [])) return false
     this.writer.publish()
-    this.wakeComponent()
+    this.wakeIfDozing()
     return true
   }
 
@@ -284,7 +288,12 @@ export class RingSource implements PrimarySource {
     return fits
   }
 
+  private wakeIfDozing(): void {
+    if (this.memory.isDozing()) this.wakeComponent()
+  }
+
   private wakeComponent(): void {
+    this.memory.storeDozing(0)
     this.board.parking[this.memory.loadAttached()]?.wake()
   }
 

@@ -22,6 +22,7 @@ answerRequests<'run', BareComponentResult>(() => {
   const agent = {
     step: () => component.step(),
     attend: () => 0,
+    doze: () => {},
     get isOver() {
       return ends.board.loadShutdown() !== 0
     }

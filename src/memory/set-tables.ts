@@ -14,6 +14,9 @@ const ROW_INTS = 8
 const SET = 0
 const TOUCHED = 1
 
+/** In place of a sequence: the one that follows the highest of the volume in this set. */
+export const NEXT_OF_VOLUME = 0
+
 export class SetTable {
   readonly head: Int32Array<SharedArrayBuffer>
   readonly touched: Int32Array<SharedArrayBuffer>
@@ -53,8 +56,12 @@ export class SetTable {
     return (this.floats[volume * 4 + 2] as number) + 1
   }
 
-  /** Counts one update that this component is responsible for. @param name  nameHash of it */
-  count(volume: number, sequence: number, bytes: number, name: number): void {
+  /**
+   * Counts one update that this component is responsible for. Returns its sequence.
+   * @param sequence  NEXT_OF_VOLUME: it is given one here
+   * @param name  nameHash of it
+   */
+  count(volume: number, sequence: number, bytes: number, name: number): number {
     const row = volume * ROW_INTS
     const ints = this.ints
     const before = ints[row] as number
@@ -67,8 +74,12 @@ export class SetTable {
     ints[row] = before + 1
     ints[row + 1] = ((ints[row + 1] as number) + name) | 0
     const at = volume * 4
-    this.floats[at + 1] = (this.floats[at + 1] as number) + bytes
-    if (sequence > (this.floats[at + 2] as number)) this.floats[at + 2] = sequence
+    const { floats } = this
+    floats[at + 1] = (floats[at + 1] as number) + bytes
+    const highest = floats[at + 2] as number
+    const given = sequence === NEXT_OF_VOLUME ? highest + 1 : sequence
+    if (given > highest) floats[at + 2] = given
+    return given
   }
 
   namesOf(volume: number): number {

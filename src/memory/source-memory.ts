@@ -7,6 +7,7 @@ import { Parking } from './parking.ts'
  *
  *      line 0    state, attached slot, port claim, thread   written rarely
  *      line 1    parking: the source sleeps until the acknowledged position moves
+ *      line 2    dozing: the attached component sleeps, or is about to, and wants to be woken
  *      lines     set begins: SET_WINDOW x (set, ordinal), written by the attached component
  *      ring      entries [ordinal & mask] = address of the record; `released` is the acknowledged position
  *      body      the records; one never wraps around the end
@@ -22,8 +23,9 @@ const ATTACHED = 1
 const CLAIMED = 2
 const OWNER = 3
 const PARKING = LINE_INTS
-const BEGINS = LINE_INTS * 2
-const HEADER_LINES = 2 + Math.ceil((SET_WINDOW * 8) / LINE_BYTES)
+const DOZING = LINE_INTS * 2
+const BEGINS = LINE_INTS * 3
+const HEADER_LINES = 3 + Math.ceil((SET_WINDOW * 8) / LINE_BYTES)
 
 export const SOURCE_OPEN = 0
 /** No more is posted; the component lets go of it when all is acknowledged. */
@@ -81,6 +83,11 @@ export class SourceMemory extends EntryRing {
     return Atomics.load(this.header, STATE)
   }
 
+  /** The same without waiting for what other threads do just now; for those who look again and again. */
+  peekState(): number {
+    return this.header[STATE] as number
+  }
+
   storeState(state: number): void {
     Atomics.store(this.header, STATE, state)
   }
@@ -88,6 +95,17 @@ export class SourceMemory extends EntryRing {
   /** SOURCE_OPEN to `state`; false when it was not open. */
   leaveOpen(state: number): boolean {
     return Atomics.compareExchange(this.header, STATE, SOURCE_OPEN, state) === SOURCE_OPEN
+  }
+
+  /**
+   * Posting looks at this word alone, after it has published: the component sets it before it looks for the last time, after
+   * it has said so in its own parking. Who finds it set resets it, and then wakes.
+   */
+  isDozing(): boolean {
+    return Atomics.load(this.header, DOZING) !== 0
+  }
+  storeDozing(dozing: 0 | 1): void {
+    Atomics.store(this.header, DOZING, dozing)
   }
 
   /** Slot of the component that takes this source's updates. */

@@ -1,13 +1,5 @@
 import type { Arena } from '../memory/arena.ts'
-import {
-  FLAG_MORE,
-  FLAG_RECEIPT,
-  FLAG_SAMPLED,
-  RECORD_FLAGS,
-  RECORD_HOLDERS,
-  RECORD_SEQUENCE,
-  RECORD_SET
-} from '../memory/record.ts'
+import { FLAG_MORE, FLAG_RECEIPT, FLAG_SAMPLED, RECORD_HOLDERS, RECORD_SEQUENCE, RECORD_SET } from '../memory/record.ts'
 import type { OutLink } from './out-link.ts'
 import { isAfter } from './set-identifier.ts'
 import { arenaOf, type Setting } from './setting.ts'
@@ -33,19 +25,12 @@ export class Acknowledger {
     const { outs } = this
     let { settled } = intake
     if (settled === intake.taken) return 0
-    const { ints } = this.arena
-    const { mask } = intake.memory
+    const { taken } = intake
     let boundary = intake.acknowledged
-    while (settled !== intake.taken && intake.isHeld(settled, outs)) {
-      const own = intake.ownCopies[settled & mask] as number
-      const flags = ints[(own >>> 2) + RECORD_FLAGS] as number
-      const set = ints[(own >>> 2) + RECORD_SET] as number
-      if (set !== intake.lastSet || !intake.begun) {
-        intake.begun = true
-        intake.lastSet = set
-        intake.memory.storeSetBegin(set, settled)
-      }
-      if ((flags & (FLAG_RECEIPT | FLAG_SAMPLED)) !== 0) this.writeReceipt(intake, settled, own, flags)
+    while (settled !== taken && intake.isHeld(settled, outs)) {
+      const flags = intake.noticedOf(settled)
+      if (intake.hasBegin && settled === intake.nextBegin) intake.memory.storeSetBegin(intake.beginNext(), settled)
+      if ((flags & (FLAG_RECEIPT | FLAG_SAMPLED)) !== 0) this.writeReceipt(intake, settled, flags)
       settled = (settled + 1) | 0
       if ((flags & FLAG_MORE) === 0) boundary = settled
     }
@@ -63,15 +48,16 @@ export class Acknowledger {
     let oldest = forming
     for (const intake of intakes) {
       if (intake.acknowledged === intake.taken) continue
-      const own = intake.ownCopies[intake.acknowledged & intake.memory.mask] as number
+      const own = intake.copyOf(intake.acknowledged)
       const set = this.arena.ints[(own >>> 2) + RECORD_SET] as number
       if (isAfter(oldest, set)) oldest = set
     }
     return oldest
   }
 
-  private writeReceipt(intake: SourceIntake, ordinal: number, own: number, flags: number): void {
+  private writeReceipt(intake: SourceIntake, ordinal: number, flags: number): void {
     const { memory } = intake
+    const own = intake.copyOf(ordinal)
     const at = memory.entries[ordinal & memory.mask] as number
     const word = (at >>> 2) + RECORD_SET
     if ((flags & FLAG_SAMPLED) !== 0) {

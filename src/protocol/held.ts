@@ -8,6 +8,7 @@ import { MissingBytes } from './missing-bytes.ts'
  * sequence identifiers (figure 2B), and how much it holds in all, mirrors included.
  */
 const BLOCK = 4096
+const NO_BLOCK = new Int32Array(0)
 
 /** A list of addresses that grows by blocks and gives them back. */
 export class AddressList {
@@ -16,6 +17,8 @@ export class AddressList {
   isGathered = false
   private readonly blocks: Int32Array[] = []
   private readonly pool: Int32Array[]
+  /** The one that is being filled. */
+  private last: Int32Array = NO_BLOCK
 
   constructor(pool: Int32Array[]) {
     this.pool = pool
@@ -23,9 +26,8 @@ export class AddressList {
 
   push(address: number): void {
     const at = this.length & (BLOCK - 1)
-    if (at === 0) this.blocks.push(this.pool.pop() ?? new Int32Array(BLOCK))
-    const block = this.blocks[this.length >>> 12] as Int32Array
-    block[at] = address
+    if (at === 0) this.grow()
+    this.last[at] = address
     this.length++
   }
 
@@ -40,6 +42,11 @@ export class AddressList {
     this.clear()
     for (const address of all) this.push(address)
     this.isGathered = false
+  }
+
+  private grow(): void {
+    this.last = this.pool.pop() ?? new Int32Array(BLOCK)
+    this.blocks.push(this.last)
   }
 
   clear(): void {
@@ -57,6 +64,10 @@ export class HeldUpdates {
   private readonly lists: readonly AddressList[]
   private readonly updates = new Float64Array(SET_WINDOW)
   private readonly bytes = new Float64Array(SET_WINDOW)
+  /** Of the set that was noted last. */
+  private lastSet: number
+  private lastTable: SetTable
+  private lastList: AddressList
   private updatesNow = 0
   private bytesNow = 0
 
@@ -65,6 +76,9 @@ export class HeldUpdates {
     const pool: Int32Array[] = []
     this.lists = Array.from({ length: SET_WINDOW }, () => new AddressList(pool))
     for (let n = 0; n < SET_WINDOW; n++) tables.at(firstSet + n).restart(firstSet + n)
+    this.lastSet = firstSet
+    this.lastTable = tables.at(firstSet)
+    this.lastList = this.lists[firstSet & SET_WINDOW_MASK] as AddressList
   }
 
   get heldUpdates(): number {
@@ -89,7 +103,7 @@ export class HeldUpdates {
 
   /**
    * Notes an update for which this component is responsible, at its byte address, with the sequence given to it
-   * (blocks 306, 322).
+   * (blocks 306, 322). Returns that sequence: it may be given here (NEXT_OF_VOLUME).
    */
   note(
     set: number,
@@ -99,10 +113,16 @@ export class HeldUpdates {
     source: number,
     ordinal: number,
     address: number
-  ): void {
-    this.tables.at(set).count(volume, sequence, dataBytes, nameHash(source, ordinal))
-    const list = this.lists[set & SET_WINDOW_MASK] as AddressList
-    list.push(address)
+  ): number {
+    if (set !== this.lastSet) this.turnTo(set)
+    this.lastList.push(address)
+    return this.lastTable.count(volume, sequence, dataBytes, nameHash(source, ordinal))
+  }
+
+  private turnTo(set: number): void {
+    this.lastSet = set
+    this.lastTable = this.tables.at(set)
+    this.lastList = this.lists[set & SET_WINDOW_MASK] as AddressList
   }
 
   /** The addresses of the set's updates, in sequence order for each volume. */

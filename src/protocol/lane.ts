@@ -97,6 +97,11 @@ export class Lane {
     return this.at + bytes <= this.end || this.credits.length > 0
   }
 
+  /** Whether the next place for so many bytes is right behind the last one. */
+  continues(bytes: number): boolean {
+    return this.at + bytes <= this.end
+  }
+
   /** The byte address of a place for a record; there must be room. */
   reserve(bytes: number): number {
     if (this.at + bytes > this.end) this.openNext()

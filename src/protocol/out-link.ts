@@ -5,21 +5,27 @@ import { RECORD_SEQUENCE } from '../memory/record.ts'
 import { LANE_MOVING, Lane, type LaneNotices } from './lane.ts'
 import { ProtocolError } from './setting.ts'
 
-const NO_RECORD = -1
+/** Entries of a link that are left for notices. */
+export const ENTRY_RESERVE = 16
+/** In place of an own copy: nothing waits for the sequence. */
+export const NO_RECORD = -1
 
 /** The sending end of a link to another component. */
 export class OutLink implements LaneNotices {
   readonly slot: number
   readonly arena: Arena
   readonly lanes: readonly Lane[]
+  /** The first of them: with one mirror the only one. */
+  readonly usual: Lane
   /** Into which copies go that a change of view moves. */
   readonly moving: Lane
   /** Entries below it were noted by the holder, and their sequences are known here. */
   noted = 0
   /** Entries below it are held also where the holder passed them on. */
   held = 0
-  /** Ordinal of the next entry. */
+  /** Ordinal of the next entry; and the highest one that an update may have: the ring's last places are for notices. */
   head = 0
+  limit: number
   private readonly link: Link
   private readonly parking: Parking
   private readonly passesOn: boolean
@@ -39,8 +45,15 @@ export class OutLink implements LaneNotices {
     this.parking = parking
     this.passesOn = laneCount > 1
     this.ownCopies = new Int32Array(link.capacity)
+    this.limit = link.capacity - ENTRY_RESERVE
     this.lanes = Array.from({ length: laneCount }, (_, kind) => new Lane(kind, arena.layout.chunkShift, this))
+    this.usual = this.lanes[0] as Lane
     this.moving = new Lane(LANE_MOVING, arena.layout.chunkShift, this)
+  }
+
+  /** Whether one more update fits. */
+  get takesUpdate(): boolean {
+    return ((this.limit - this.head) | 0) >= 0
   }
 
   /** Whether `entries` more fit; notices need some of it too, so callers leave a reserve. */
@@ -86,6 +99,7 @@ export class OutLink implements LaneNotices {
       this.fill(this.filled, this.overflow.shift() as number)
       done++
     }
+    if (done > 0) this.setLimit()
     return done
   }
 
@@ -124,6 +138,7 @@ export class OutLink implements LaneNotices {
       if (copy !== NO_RECORD) own.floats[(copy >>> 3) + RECORD_SEQUENCE] = sequence
     }
     this.noted = noted
+    this.setLimit()
     if (!this.passesOn) this.held = noted
     return (noted - from) | 0
   }
@@ -149,9 +164,18 @@ export class OutLink implements LaneNotices {
   private put(word: number): number {
     const ordinal = this.head
     if (this.hasRoom(1)) this.fill(ordinal, word)
-    else this.overflow.push(word)
+    else {
+      this.overflow.push(word)
+      this.setLimit()
+    }
     this.head = (ordinal + 1) | 0
     return ordinal
+  }
+
+  /** Nothing goes before what overflowed. */
+  private setLimit(): void {
+    const room = this.overflow.length > 0 ? -1 : this.link.capacity - ENTRY_RESERVE
+    this.limit = (this.noted + room) | 0
   }
 
   private fill(ordinal: number, word: number): void {

@@ -79,7 +79,7 @@ export class Places {
     return this.queue.length > 0
   }
 
-  /** A record of `set` lies at this byte address, behind those noted before. Called for each update: short. */
+  /** So many bytes of whole records of `set` lie from this byte address on, in one chunk, behind those noted before. */
   note(address: number, bytes: number, set: number): void {
     const { table } = this
     const chunk = address >>> this.layout.chunkShift

@@ -36,6 +36,7 @@ import { arenaOf, assert, type Setting } from './setting.ts'
 
 /** Entries read from one link before something else has its turn. */
 const BATCH = 1024
+const NOWHERE = -1
 
 /** The receiving end of a link from another component. */
 export class InLink {
@@ -70,6 +71,12 @@ export class Receiver {
   private readonly credits: Credits
   private readonly refetch: Refetch
   private readonly arena: Arena
+  private readonly chunkMask: number
+  // Copies of one set that lie one behind the other, and of which note is taken together.
+  private runAt = NOWHERE
+  private runEnd = NOWHERE
+  private runSet = 0
+  private runCount = 0
 
   constructor(
     setting: Setting,
@@ -88,6 +95,7 @@ export class Receiver {
     this.sequencer = sequencer
     this.credits = credits
     this.arena = arenaOf(setting, setting.slot)
+    this.chunkMask = this.arena.layout.chunkBytes - 1
   }
 
   /** Reads a batch from the link; answers what is held. Returns how many entries it read or answered. */
@@ -106,6 +114,8 @@ export class Receiver {
         else this.receiveNotice(link, word)
         link.noted = (ordinal + 1) | 0
       }
+      // Before it is answered.
+      this.noteRun()
     }
     return ((link.noted - before) | 0) + this.answer(link, before)
   }
@@ -130,24 +140,41 @@ export class Receiver {
     const { ints, floats } = this.arena
     const i = address >>> 2
     const f = address >>> 3
-    const held = this.held
-    const sequence = this.sequencer.giveReceived(held.table(set), set, volume, floats[f + RECORD_SEQUENCE] as number)
-    floats[f + RECORD_SEQUENCE] = sequence
     const bytes = ints[i + RECORD_BYTES] as number
-    this.places.note(address, bytes, set)
-    held.hold(set, bytes)
+    this.keep(address, bytes, set)
     const dataBytes = ints[i + RECORD_LENGTH] as number
     const name = (floats[f + RECORD_POSITION] as number) | 0
-    held.note(set, volume, sequence, dataBytes, ints[i + RECORD_SOURCE] as number, name, address)
+    const source = ints[i + RECORD_SOURCE] as number
+    const given = this.sequencer.giveReceived(set, floats[f + RECORD_SEQUENCE] as number)
+    const sequence = this.held.note(set, volume, given, dataBytes, source, name, address)
+    floats[f + RECORD_SEQUENCE] = sequence
     link.link.sequences[ordinal & link.link.mask] = sequence
     if (link.passedOn > 0) this.passOn(link, ordinal, address, bytes, sequence)
   }
 
   /** Blocks 328-332: from the responsible one: accept the update and its identifier, keep track of who sent it. */
   private acceptAsMirror(address: number, set: number): void {
-    const bytes = this.arena.ints[(address >>> 2) + RECORD_BYTES] as number
-    this.places.note(address, bytes, set)
-    this.held.hold(set, bytes)
+    this.keep(address, this.arena.ints[(address >>> 2) + RECORD_BYTES] as number, set)
+  }
+
+  /** Copies lie one behind the other as long as their sender fills a chunk: note is taken of all of them at once. */
+  private keep(address: number, bytes: number, set: number): void {
+    if (address !== this.runEnd || set !== this.runSet || (address & this.chunkMask) === 0) {
+      this.noteRun()
+      this.runAt = address
+      this.runSet = set
+    }
+    this.runEnd = address + bytes
+    this.runCount++
+  }
+
+  private noteRun(): void {
+    if (this.runCount === 0) return
+    const bytes = this.runEnd - this.runAt
+    this.places.note(this.runAt, bytes, this.runSet)
+    this.held.hold(this.runSet, bytes, this.runCount)
+    this.runCount = 0
+    this.runEnd = NOWHERE
   }
 
   /** Block 334: nobody here may accept it. It is answered so that its sender finds out, and counted. */
@@ -175,6 +202,8 @@ export class Receiver {
   }
 
   private receiveNotice(link: InLink, word: number): void {
+    // A chunk is closed after all that lies in it.
+    this.noteRun()
     const value = entryValue(word)
     const kind = entryKind(word)
     if (kind === ENTRY_GRANT) this.credits.granted(link.slot, value)

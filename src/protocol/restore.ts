@@ -13,13 +13,12 @@ import {
   RECORD_VOLUME
 } from '../memory/record.ts'
 import { HolderRule, hasSlot } from './holders.ts'
-import type { OutLink } from './out-link.ts'
+import { ENTRY_RESERVE, type OutLink } from './out-link.ts'
 import { forEachHeld } from './rebuild.ts'
 import { arenaOf, type Setting } from './setting.ts'
 
 /** Copies sent before something else has its turn. */
 const BATCH = 512
-const ENTRY_RESERVE = 16
 
 /**
  * Makes everything redundant in a new view: what lost a copy gets another one, what has a new responsible component is

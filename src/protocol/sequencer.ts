@@ -1,4 +1,4 @@
-import type { SetTable } from '../memory/set-tables.ts'
+import { NEXT_OF_VOLUME } from '../memory/set-tables.ts'
 import type { Setting } from './setting.ts'
 
 /**
@@ -8,38 +8,41 @@ import type { Setting } from './setting.ts'
  */
 export class Sequencer {
   private readonly setting: Setting
-  private readonly ordering: Setting['ordering']
+  /** Each volume's running numbers; and otherwise: time stamps, or one running number of the group. */
+  readonly isByVolume: boolean
+  private readonly isByTime: boolean
   private next = 0
   private left = 0
   private set = 0
 
   constructor(setting: Setting) {
     this.setting = setting
-    this.ordering = setting.ordering
+    // Once: what was posted to a thread is not compared as fast as a literal.
+    this.isByVolume = setting.ordering === 'volume-sequence'
+    this.isByTime = setting.ordering === 'timestamp'
   }
 
   /** A batch of at most `count` updates from a source begins. */
   begin(set: number, count: number): void {
-    if (this.ordering === 'volume-sequence') return
+    if (this.isByVolume) return
     this.set = set
     this.fetch(count)
   }
 
   /** A batch of at most `count` updates from another component begins; the takers have stamped them. */
   beginReceived(set: number, count: number): void {
-    if (this.ordering === 'group-sequence') this.begin(set, count)
+    if (!this.isByVolume && !this.isByTime) this.begin(set, count)
   }
 
   /** By the responsible component, for an update that it takes itself. */
-  give(table: SetTable, volume: number): number {
-    if (this.ordering === 'volume-sequence') return table.nextSequence(volume)
-    return this.take()
+  give(): number {
+    return this.isByVolume ? NEXT_OF_VOLUME : this.take()
   }
 
   /** By the responsible component, for an update of `set` that another one took; `stamp` is what that one wrote. */
-  giveReceived(table: SetTable, set: number, volume: number, stamp: number): number {
-    if (this.ordering === 'volume-sequence') return table.nextSequence(volume)
-    if (this.ordering === 'timestamp') return stamp
+  giveReceived(set: number, stamp: number): number {
+    if (this.isByVolume) return NEXT_OF_VOLUME
+    if (this.isByTime) return stamp
     if (set !== this.set) {
       this.set = set
       this.fetch(1)
@@ -49,7 +52,7 @@ export class Sequencer {
 
   /** By a taker that is not responsible: its time stamp, or 0 where the responsible component gives the number. */
   stamp(): number {
-    return this.ordering === 'timestamp' ? this.take() : 0
+    return this.isByTime ? this.take() : 0
   }
 
   private take(): number {
@@ -60,10 +63,9 @@ export class Sequencer {
 
   private fetch(count: number): void {
     const { board, surroundings } = this.setting
-    this.next =
-      this.ordering === 'timestamp'
-        ? board.takeStamps(surroundings.clock(), count)
-        : board.takeGroupSequences(this.set, count)
+    this.next = this.isByTime
+      ? board.takeStamps(surroundings.clock(), count)
+      : board.takeGroupSequences(this.set, count)
     this.left = count
   }
 }

@@ -230,6 +230,8 @@ export class SetReceiver {
       this.marked = this.announced
       board.storeMarked(this.marked | 0)
       surroundings.ring()
+      // Told first: removing large files takes its time.
+      this.store.release(this.marked)
       return 1
     }
     return 0

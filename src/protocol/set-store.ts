@@ -20,6 +20,7 @@ export interface StoreProgress {
  *      announce                       the first component only: the volumes are about to be touched
  *      beginApply  applySome ...      bring a secured set into the volumes, while the next one is received
  *      mark                           the first component only: the set is in all volumes, of all components
+ *      release                        the first component only: gives back what is marked; nobody waits for it
  */
 export interface SetStore {
   /**
@@ -44,4 +45,6 @@ export interface SetStore {
   /** Bytes that the set which was applied last brought into the volumes. */
   readonly writtenBytes: number
   mark(set: number): void
+  /** Gives back what was needed until the set was marked. Where it does not come to that, `resume` does it. */
+  release(set: number): void
 }

@@ -19,7 +19,7 @@ import type { HeldUpdates } from './held.ts'
 import { bitsOf, type SlotBits } from './holders.ts'
 import { LANE_REQUEST, type Lane, mirrorLane } from './lane.ts'
 import { mirrorChoices, onwardOf } from './members.ts'
-import type { OutLink } from './out-link.ts'
+import { ENTRY_RESERVE, NO_RECORD, type OutLink } from './out-link.ts'
 import type { Places } from './places.ts'
 import type { Sequencer } from './sequencer.ts'
 import { arenaOf, type Setting } from './setting.ts'
@@ -27,8 +27,6 @@ import type { SourceIntake } from './source-intake.ts'
 
 /** Updates taken from one source before another one, or a link, has its turn. */
 const BATCH = 256
-/** Entries of a link that are left for notices. */
-const ENTRY_RESERVE = 16
 
 /**
  * Figure 3A: a data update is received from a primary source. The component keeps a copy in its own arena and writes the
@@ -53,6 +51,9 @@ export class Taker {
   private readonly choiceBits: readonly SlotBits[]
   /** By responsible slot: who holds what is taken for it. */
   private readonly requestBits: SlotBits[] = []
+  private readonly isPlain: boolean
+  /** The mirrors are always the same. */
+  private readonly isDefault: boolean
   /** With too few members for all copies nothing is taken. */
   private readonly isRedundant: boolean
   private turn: number
@@ -61,6 +62,9 @@ export class Taker {
   private set: number
   private published = 0
   private batchBytes = 0
+  /** Own copies of the batch of which no note was taken yet; -1 when there are none. */
+  private runAt = -1
+  private runEnd = 0
 
   constructor(
     setting: Setting,
@@ -86,6 +90,8 @@ export class Taker {
       if (other === slot) continue
       this.requestBits[other] = bitsOf([slot, other, ...onwardOf(eligible, other, slot, mirrors)])
     }
+    this.isDefault = setting.mirrorTarget === 'default'
+    this.isPlain = mirrors === 1 && setting.metadataOnly !== true
     this.isRedundant = members.length > mirrors && this.mirrorChoices.length > 0
     this.turn = 0
     this.mirrorSlots = this.mirrorChoices[0] ?? []
@@ -103,21 +109,27 @@ export class Taker {
     const table = this.setting.board.responsibilityIn(this.set)
     const { ints } = memory
     const before = intake.taken
+    if (this.isPlain) this.takePlain(intake, table, (before + Math.min(available, BATCH)) | 0)
     while (intake.taken !== this.published && ((intake.taken - before) | 0) < BATCH) {
       const ordinal = intake.taken
       const at = memory.entries[ordinal & memory.mask] as number
       const i = at >>> 2
-      if (((ints[i + RECORD_FLAGS] as number) & FLAG_MORE) === 0) {
+      const flags = ints[i + RECORD_FLAGS] as number
+      if ((flags & FLAG_MORE) === 0) {
         const bytes = ints[i + RECORD_BYTES] as number
         const responsible = table[ints[i + RECORD_VOLUME] as number] as number
         if (!this.hasRoom(responsible, bytes)) break
-        this.takeOne(intake, ordinal, at, bytes, responsible)
+        this.takeOne(intake, ordinal, at, bytes, responsible, flags)
         intake.taken = (ordinal + 1) | 0
       } else if (!this.takeTransaction(intake, table)) break
     }
+    this.noteRun()
     const count = (intake.taken - before) | 0
     this.taken += count
-    if (count > 0) this.held.hold(this.set, this.batchBytes, count)
+    if (count > 0) {
+      this.held.hold(this.set, this.batchBytes, count)
+      intake.takesIn(this.set, before)
+    }
     this.batchBytes = 0
     if (intake.taken !== this.published && count < BATCH) {
       if (!intake.waiting) this.waits++
@@ -146,6 +158,68 @@ export class Taker {
     this.set = set
   }
 
+  /**
+   * What is usual, as far as it goes: one mirror, the bytes of data mirrored, no transaction. The same as `takeOne`, for both
+   * roles at once and in one function: each update passes here (docs/decisions/0012-the-hot-path.md).
+   */
+  private takePlain(intake: SourceIntake, table: Uint8Array, end: number): void {
+    const { memory, id } = intake
+    const { entries, mask, ints: posted } = memory
+    const { own, arena, outs, requestBits, set, held, sequencer } = this
+    const { ints, floats } = arena
+    const { slot } = this.setting
+    const mirror = this.mirrorSlots[0] as number
+    let ordinal = intake.taken
+    let taken = 0
+    while (ordinal !== end) {
+      const at = entries[ordinal & mask] as number
+      const i = at >>> 2
+      const flags = posted[i + RECORD_FLAGS] as number
+      if ((flags & FLAG_MORE) !== 0) break
+      const bytes = posted[i + RECORD_BYTES] as number
+      const volume = posted[i + RECORD_VOLUME] as number
+      const responsible = table[volume] as number
+      const isOwn = responsible === slot
+      const out = outs[isOwn ? mirror : responsible] as OutLink
+      const { usual } = out
+      if (!out.takesUpdate || !usual.hasRoom(bytes)) break
+      if (!own.continues(bytes)) {
+        if (!own.hasRoom(bytes)) break
+        this.noteRun()
+      }
+      const ownAt = own.reserve(bytes)
+      if (this.runAt < 0) this.runAt = ownAt
+      this.runEnd = ownAt + bytes
+      taken += bytes
+      const outAt = usual.reserve(bytes)
+      copyTwice(memory, at, bytes, arena, ownAt, out.arena, outAt)
+      const given = isOwn ? sequencer.give() : sequencer.stamp()
+      const dataBytes = posted[i + RECORD_LENGTH] as number
+      const sequence = isOwn ? held.note(set, volume, given, dataBytes, id, ordinal, ownAt) : given
+      const { low, high } = requestBits[out.slot] as SlotBits
+      const j = ownAt >>> 2
+      ints[j + RECORD_SOURCE] = id
+      ints[j + RECORD_SET] = set
+      ints[j + RECORD_HOLDERS] = low
+      ints[j + RECORD_HOLDERS + 1] = high
+      floats[(ownAt >>> 3) + RECORD_SEQUENCE] = sequence
+      const { ints: outInts, floats: outFloats } = out.arena
+      const k = outAt >>> 2
+      if (isOwn) outInts[k + RECORD_FLAGS] = flags | FLAG_MIRROR
+      outInts[k + RECORD_SOURCE] = id
+      outInts[k + RECORD_SET] = set
+      outInts[k + RECORD_HOLDERS] = low
+      outInts[k + RECORD_HOLDERS + 1] = high
+      outFloats[(outAt >>> 3) + RECORD_SEQUENCE] = sequence
+      if (isOwn) intake.awaitCopy(ordinal, 0, out.slot, out.sendUpdate(outAt, NO_RECORD))
+      else intake.awaitRequest(ordinal, out.slot, out.sendUpdate(outAt, ownAt))
+      intake.keepsCopy(ordinal, ownAt, flags)
+      ordinal = (ordinal + 1) | 0
+    }
+    intake.taken = ordinal
+    this.batchBytes += taken
+  }
+
   private hasRoom(responsible: number, bytes: number): boolean {
     if (!this.own.hasRoom(bytes)) return false
     if (responsible !== this.setting.slot) {
@@ -160,16 +234,31 @@ export class Taker {
   }
 
   /** Block 304: are we responsible for the volume? There is room for all copies. */
-  private takeOne(intake: SourceIntake, ordinal: number, at: number, bytes: number, responsible: number): void {
+  private takeOne(
+    intake: SourceIntake,
+    ordinal: number,
+    at: number,
+    bytes: number,
+    responsible: number,
+    flags: number
+  ): void {
     const isOwn = responsible === this.setting.slot
     const isBare = this.setting.metadataOnly === true && hasData(intake.memory, at)
     const ownBytes = isBare && !isOwn ? HEADER_BYTES : bytes
+    if (!this.own.continues(ownBytes)) this.noteRun()
     const ownAt = this.own.reserve(ownBytes)
+    if (this.runAt < 0) this.runAt = ownAt
+    this.runEnd = ownAt + ownBytes
     if (isOwn) this.takeAsResponsible(intake, ordinal, at, bytes, ownAt, isBare)
     else this.takeForOther(intake, ordinal, at, bytes, ownAt, responsible, isBare)
-    intake.ownCopies[ordinal & intake.memory.mask] = ownAt
-    this.places.note(ownAt, ownBytes, this.set)
+    intake.keepsCopy(ordinal, ownAt, flags)
     this.batchBytes += ownBytes
+  }
+
+  /** Own copies lie one behind the other until a chunk is full: note is taken of all of them at once. */
+  private noteRun(): void {
+    if (this.runAt >= 0) this.places.note(this.runAt, this.runEnd - this.runAt, this.set)
+    this.runAt = -1
   }
 
   /** Blocks 306-310: accept, give the sequence identifier, mirror, keep track of to whom. */
@@ -192,15 +281,15 @@ export class Taker {
     } else copyTwice(intake.memory, at, bytes, this.arena, ownAt, first.arena, firstAt)
     const i = ownAt >>> 2
     const volume = ints[i + RECORD_VOLUME] as number
-    const sequence = this.sequencer.give(this.held.table(this.set), volume)
+    const dataBytes = ints[i + RECORD_LENGTH] as number
+    const given = this.sequencer.give()
+    const sequence = this.held.note(this.set, volume, given, dataBytes, intake.id, ordinal, ownAt)
     const flags = ints[i + RECORD_FLAGS] as number
     ints[i + RECORD_HOLDERS] = this.mirrorBits.low
     ints[i + RECORD_HOLDERS + 1] = this.mirrorBits.high
     ints[i + RECORD_SOURCE] = intake.id
     ints[i + RECORD_SET] = this.set
     floats[(ownAt >>> 3) + RECORD_SEQUENCE] = sequence
-    const dataBytes = ints[i + RECORD_LENGTH] as number
-    this.held.note(this.set, volume, sequence, dataBytes, intake.id, ordinal, ownAt)
     const mirrorFlags = isBare ? flags | FLAG_METADATA | FLAG_MIRROR : flags | FLAG_MIRROR
     this.sendMirror(intake, ordinal, 0, first, firstAt, mirrorFlags, sequence)
     for (let n = 1; n < slots.length; n++) {
@@ -210,7 +299,6 @@ export class Taker {
       else copyOnce(this.arena, ownAt, bytes, out.arena, outAt)
       this.sendMirror(intake, ordinal, n, out, outAt, mirrorFlags, sequence)
     }
-    intake.awaitNobody(ordinal, slots.length)
   }
 
   private sendMirror(
@@ -288,7 +376,8 @@ export class Taker {
       const at = memory.entries[ordinal & memory.mask] as number
       const i = at >>> 2
       const responsible = table[memory.ints[i + RECORD_VOLUME] as number] as number
-      this.takeOne(intake, ordinal, at, memory.ints[i + RECORD_BYTES] as number, responsible)
+      const flags = memory.ints[i + RECORD_FLAGS] as number
+      this.takeOne(intake, ordinal, at, memory.ints[i + RECORD_BYTES] as number, responsible, flags)
     }
     intake.taken = last
     return true
@@ -323,7 +412,7 @@ export class Taker {
   }
 
   private nextMirrors(): void {
-    if (this.setting.mirrorTarget === 'default') return
+    if (this.isDefault) return
     this.turn = (this.turn + 1) % this.mirrorChoices.length
     this.mirrorSlots = this.mirrorChoices[this.turn] as readonly number[]
     this.mirrorBits = this.choiceBits[this.turn] as SlotBits

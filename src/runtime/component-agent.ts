@@ -11,6 +11,8 @@ import { openArenas } from './group-memory.ts'
 import type { ComponentMail, ComponentTask, FailureKind, SourceFacts, ThreadNotice } from './messages.ts'
 import { openPlace } from './place.ts'
 
+const NONE: readonly SourceIntake[] = []
+
 /** A backup component on its thread: drives the state machine, takes its mail, lets go of closed sources. */
 export class ComponentAgent implements Agent {
   private readonly slot: number
@@ -58,6 +60,10 @@ export class ComponentAgent implements Agent {
       work++
     }
     return work
+  }
+
+  doze(): void {
+    for (const { memory } of this.member.component?.intakes ?? NONE) memory.storeDozing(1)
   }
 
   private finished(): SourceIntake | undefined {

@@ -53,6 +53,8 @@ interface Component {
   isHung: boolean
   /** By `performance.now`: when progress was last seen. */
   seenAt: number
+  /** Its thread was told to end, and may take its time. */
+  isStopped: boolean
   isEnding: boolean
 }
 
@@ -140,8 +142,9 @@ export class ThreadedComponents implements ComponentHost {
       this.mail(slot, { type: 'fail', how })
       return
     }
-    this.setting.board.storeDeath(slot, clockMicroseconds())
-    component.thread.terminate()
+    // One that hangs died when it was seen last.
+    if (!component.isStopped) this.setting.board.storeDeath(slot, clockMicroseconds())
+    this.stop(component)
   }
 
   /** Where the component with this identifier is. */
@@ -179,6 +182,12 @@ export class ThreadedComponents implements ComponentHost {
     for (const component of this.components) component?.thread.terminate()
   }
 
+  /** On a busy machine it lives on for a while, and makes no progress: that is no hang. */
+  private stop(component: Component): void {
+    component.isStopped = true
+    component.thread.terminate()
+  }
+
   private begin(slot: number, as: 'founder' | 'replacement' | 'urgent' | 'one more'): Component {
     const { board, memory } = this.setting
     this.setting.giveMemory(slot)
@@ -193,7 +202,15 @@ export class ThreadedComponents implements ComponentHost {
     board.statistics[slot]?.fill(0)
     this.hangs.began(slot)
     const thread = spare?.thread ?? this.startCold(appointment, as === 'founder')
-    const component = { id, thread, isOrderly: false, isHung: false, seenAt: performance.now(), isEnding: false }
+    const component = {
+      id,
+      thread,
+      isOrderly: false,
+      isHung: false,
+      seenAt: performance.now(),
+      isStopped: false,
+      isEnding: false
+    }
     this.components[slot] = component
     const facts = this.setting.facts(slot)
     if (facts !== undefined) this.mail(slot, facts)
@@ -212,7 +229,7 @@ export class ThreadedComponents implements ComponentHost {
   private async hasEnded(slot: number, component: Component, cause: unknown): Promise<void> {
     if (this.isOver || component.isEnding) return
     component.isEnding = true
-    component.thread.terminate()
+    this.stop(component)
     await component.thread.exited
     if (this.isOver) return
     this.components[slot] = undefined
@@ -234,12 +251,12 @@ export class ThreadedComponents implements ComponentHost {
   private tick(): void {
     const slots: number[] = []
     for (const [slot, component] of this.components.entries()) {
-      if (component?.thread.hasRun() === true && !component.isEnding) slots.push(slot)
+      if (component?.thread.hasRun() === true && !component.isEnding && !component.isStopped) slots.push(slot)
     }
     for (const slot of this.hangs.tick(slots, (slot) => this.setting.holdsNothing(slot))) {
       const component = this.components[slot] as Component
       component.isHung = true
-      component.thread.terminate()
+      this.stop(component)
     }
     for (const slot of slots) {
       const component = this.components[slot]

@@ -10,6 +10,8 @@ export interface Agent {
   step(): number
   /** Rare things: looked at when there is nothing else to do, and now and then. Returns how much was done. */
   attend(): number
+  /** It is about to sleep: whoever has to wake it is told. */
+  doze(): void
   readonly isOver: boolean
 }
 
@@ -30,6 +32,7 @@ export function runDutyCycle(agent: Agent, parking: Parking): void {
     idle = 0
     // Said first, then everything is looked at once more: what comes after finds the thread parked and wakes it.
     parking.prepare()
+    agent.doze()
     if (agent.isOver || agent.step() > 0 || agent.attend() > 0) {
       parking.cancel()
       continue

@@ -53,6 +53,7 @@ function receiveSets(task: SecondaryTask): void {
       {
         step: () => receiver.step(),
         attend: () => 0,
+        doze: () => {},
         get isOver() {
           return board.loadShutdown() !== 0
         }

@@ -169,6 +169,8 @@ abstract class Idler implements Agent {
   abstract step(): number
   abstract attend(): number
 
+  doze(): void {}
+
   again(): this {
     this.turns = 3000
     return this
@@ -211,7 +213,9 @@ const IDLERS: readonly Idler[] = [
 
 function turn(agent: Agent): number {
   const work = step(agent)
-  return work > 0 ? work : agent.attend()
+  if (work > 0) return work
+  agent.doze()
+  return agent.attend()
 }
 
 function step(agent: Pick<Agent, 'step'>): number {

@@ -170,9 +170,12 @@ export class FileSetStore implements SetStore {
     const { securedSet, securedTime } = this.state.current
     const time = commits.find(set)?.time ?? (set === securedSet ? securedTime : null)
     this.state.mark(set, time)
-    // Only now: redoing the set takes the parts of all components.
+  }
+
+  /** Only when it is marked: redoing the set takes the parts of all components. */
+  release(set: number): void {
     this.journal.release(set)
-    commits.forget(set)
+    this.common().forget(set)
   }
 
   close(): void {

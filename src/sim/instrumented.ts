@@ -1,5 +1,7 @@
+import type { Arena } from '../memory/arena.ts'
 import { Board, type BoardLayout } from '../memory/board.ts'
 import { Link } from '../memory/link.ts'
+import { RECORD_BYTES } from '../memory/record.ts'
 import { type SourceLayout, SourceMemory } from '../memory/source-memory.ts'
 import { Places } from '../protocol/places.ts'
 import { Violation } from './violation.ts'
@@ -179,11 +181,13 @@ export interface HoldingObserver {
   discarded(chunk: number): void
 }
 
-export function observedPlaces(observer: HoldingObserver, base: typeof Places = Places): typeof Places {
+export function observedPlaces(arena: Arena, observer: HoldingObserver, base: typeof Places = Places): typeof Places {
   return class extends base {
     override note(address: number, bytes: number, set: number): void {
       super.note(address, bytes, set)
-      observer.held(address)
+      for (let at = address; at < address + bytes; at += arena.ints[(at >>> 2) + RECORD_BYTES] as number) {
+        observer.held(at)
+      }
     }
     protected override giveBack(chunk: number): void {
       observer.discarded(chunk)

@@ -158,6 +158,8 @@ export class MemoryStore implements SetStore {
     this.shared.marked(set)
   }
 
+  release(): void {}
+
   /** By sequence within each volume. Overridden in the broken variant only. */
   protected inOrder(updates: readonly StoredUpdate[]): StoredUpdate[] {
     return [...updates].sort((a, b) => a.volume - b.volume || a.sequence - b.sequence)

@@ -45,9 +45,9 @@ class CreditsWithoutPlace extends Places {
 class CountedTwice extends HeldUpdates {
   private notes = 0
 
-  override note(...update: Parameters<HeldUpdates['note']>): void {
-    super.note(...update)
+  override note(...update: Parameters<HeldUpdates['note']>): number {
     if (++this.notes % 50 === 0) super.note(...update)
+    return super.note(...update)
   }
 }
 

@@ -8,6 +8,7 @@ import { type FinalPositions, forEachHeld } from '../protocol/rebuild.ts'
 import type { SetProgress } from '../protocol/set-line.ts'
 import { SetReceiver } from '../protocol/set-receiver.ts'
 import type { Place, Surroundings } from '../protocol/setting.ts'
+import { arenaOf } from '../protocol/setting.ts'
 import { ViewChanges } from '../protocol/view-changes.ts'
 import { type ViewFacts, ViewMember } from '../protocol/view-member.ts'
 import { Checker } from './checker.ts'
@@ -177,7 +178,7 @@ export class World {
     const own = variant?.parts ?? {}
     const parts = {
       ...own,
-      places: observedPlaces(observer, own.places),
+      places: observedPlaces(arenaOf(place, slot), observer, own.places),
       ...(story && { cutBack: toldCutBack(story, own.cutBack) })
     }
     const Member = variant?.member ?? ViewMember

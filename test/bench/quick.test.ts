@@ -1,13 +1,10 @@
 /** The benchmarks run to their end and check what they compute; how fast they are is not looked at. */
-import { execFile } from 'node:child_process'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
-import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Check } from '../../bench/checks.ts'
 import { isHeld } from '../../bench/checks.ts'
-import type { BenchDocument } from '../../bench/document.ts'
 import { countRight } from '../../bench/failover/images.ts'
 import type { FailoverResult } from '../../bench/failover.ts'
 import type { GroupResult } from '../../bench/group.ts'
@@ -15,15 +12,7 @@ import type { Latency } from '../../bench/latency.ts'
 import type { Rate } from '../../bench/measure.ts'
 import { expectedChecksum, foldPayload, makePayload, numberPayload } from '../../bench/payload.ts'
 import type { RingResult } from '../../bench/ring.ts'
-
-const run = promisify(execFile)
-const main = path.join(import.meta.dirname, '../../bench/main.ts')
-
-interface Document extends BenchDocument {
-  readonly ring: RingResult[]
-  readonly group: GroupResult[]
-  readonly failover: FailoverResult
-}
+import { type BenchRun, main, run, runBench } from './support.ts'
 
 let directory: string
 
@@ -33,19 +22,15 @@ beforeAll(async () => {
 
 afterAll(() => rm(directory, { recursive: true, force: true }))
 
-/** Rejects where the exit code is not 0. */
-async function bench(args: string[], timeout: number): Promise<{ output: string; document: Document }> {
-  const json = path.join(directory, `${args[0]}.json`)
-  const { stdout } = await run(process.execPath, [main, ...args, '--json', json], { timeout })
-  return { output: stdout, document: JSON.parse(await readFile(json, 'utf8')) }
-}
-
 describe('npm run bench -- ring group --quick --sizes 64 --components 2', () => {
   let output: string
-  let document: Document
+  let document: BenchRun<{ ring: RingResult[]; group: GroupResult[] }>['document']
 
   beforeAll(async () => {
-    ;({ output, document } = await bench(['ring', 'group', '--quick', '--sizes', '64', '--components', '2'], 20_000))
+    ;({ output, document } = await runBench<{ ring: RingResult[]; group: GroupResult[] }>(
+      ['ring', 'group', '--quick', '--sizes', '64', '--components', '2'],
+      20_000
+    ))
   })
 
   test('measures every contestant', () => {
@@ -77,15 +62,15 @@ describe('npm run bench -- ring group --quick --sizes 64 --components 2', () => 
   test('checks what was computed', () => {
     expect(document.checks.filter((check) => !isHeld(check))).toEqual([])
     expect(document.ok).toBe(true)
-    // Count and checksum of three ways, updates and bytes of the group, and its postMessage.
-    expect(document.checks).toHaveLength(10)
+    // Count and checksum of three ways, updates and bytes of the group, its bare path, and its postMessage.
+    expect(document.checks).toHaveLength(11)
     for (const { expected } of document.checks) expect(expected).not.toBe(0)
   })
 
   test('says how to repeat it, draws what it measures, uses no colour without a terminal', () => {
     expect(output).toContain('again: npm run bench -- ring group --quick --sizes 64 --components 2')
     expect(output).toContain('source 0 (thread) --ring--> component 0 (thread)')
-    expect(output).toContain('10 of 10 checks')
+    expect(output).toContain('11 of 11 checks')
     expect(output).not.toContain('\u001b')
   })
 })
@@ -95,10 +80,10 @@ const LONGEST_MS = 240_000
 
 describe('npm run bench -- failover --quick', () => {
   let output: string
-  let document: Document
+  let document: BenchRun<{ failover: FailoverResult }>['document']
 
   beforeAll(async () => {
-    ;({ output, document } = await bench(['failover', '--quick'], LONGEST_MS))
+    ;({ output, document } = await runBench<{ failover: FailoverResult }>(['failover', '--quick'], LONGEST_MS))
   }, LONGEST_MS)
 
   const isRising = ({ p50, p90, p99, max }: Latency): boolean => p50 <= p90 && p90 <= p99 && p99 <= max

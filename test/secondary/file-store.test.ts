@@ -104,6 +104,7 @@ describe('a model of the volumes', () => {
         if (received < Math.min(last, set + 3)) receiveNext()
       }
       rig.first.mark(set)
+      rig.first.release(set)
       models[set]?.check(rig)
     }
     rig.close()
@@ -252,6 +253,7 @@ describe('the way of a set', () => {
     rig.applyAll(1)
     expect(inspectDirectory(directory)).toMatchObject({ clean: false, applying: 1, appliedSet: 0 })
     rig.first.mark(1)
+    rig.first.release(1)
     expect(inspectDirectory(directory)).toMatchObject({
       clean: true,
       applying: null,
@@ -277,12 +279,14 @@ describe('the way of a set', () => {
     rig.applyAll(1)
     expect(names()).toEqual(all)
     rig.first.mark(1)
+    rig.first.release(1)
     expect(names()).toEqual(all.filter((name) => name !== '0-1.log'))
     // The other component learns of the mark by the next announcement.
     rig.first.announce(2)
     rig.applyAll(2)
     expect(names()).toEqual(['0-2.log', '0-3.log', '1-2.log', '1-3.log'])
     rig.first.mark(2)
+    rig.first.release(2)
     rig.apply(3)
     rig.close()
     expect(names()).toEqual([])

@@ -144,6 +144,7 @@ export class Rig {
     this.first.announce(set)
     this.applyAll(set)
     this.first.mark(set)
+    this.first.release(set)
   }
 
   /** As the system leaves it when the process is killed: nothing is finished, the lock stays (its holder is gone). */
