@@ -6,20 +6,9 @@ import os from 'node:os'
 import { parseArgs, styleText } from 'node:util'
 import { type Check, isHeld } from './checks.ts'
 import type { BenchDocument, Environment, SuiteVerdict } from './document.ts'
-import { DRAIN } from './drain.ts'
-import { FAILOVER } from './failover.ts'
-import { GROUP } from './group.ts'
-import { IDLE } from './idle.ts'
-import { LATENCY } from './latency-suite.ts'
 import { FULL, QUICK } from './measure.ts'
-import { MEMORY } from './memory.ts'
-import { PEERS_SUITE } from './peers.ts'
-import { RING } from './ring.ts'
 import type { Suite } from './suite.ts'
-import { VARIATIONS_SUITE } from './variations.ts'
-
-/** In the order in which they run. */
-const SUITES: readonly Suite[] = [RING, GROUP, LATENCY, VARIATIONS_SUITE, PEERS_SUITE, DRAIN, IDLE, MEMORY, FAILOVER]
+import { SUITES } from './suites.ts'
 
 const HELP = `npm run bench -- [SUITE ..] [options]
 

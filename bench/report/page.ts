@@ -1,10 +1,10 @@
 /** The page: one HTML text that needs nothing else, neither a script nor the network. */
 import { readFile } from 'node:fs/promises'
+import { SUITES } from '../suites.ts'
 import { describeRuns, describeVerdicts } from './head.ts'
 import { html, Markup } from './html.ts'
 import { paletteStyle } from './palette.ts'
 import { lastOfEach, type Measured, type Run } from './runs.ts'
-import { CHARTED } from './sections.ts'
 import { describeSuite } from './suite-section.ts'
 
 const STYLE_FILE = new URL('page.css', import.meta.url)
@@ -45,18 +45,17 @@ ${describeLeftOut(measured)}
   return page.text
 }
 
-/** Those with charts first. */
+/** Suites of another version come last. */
 function inOrder(measured: readonly Measured[]): Measured[] {
-  const place = ({ suite }: Measured): number => {
-    const found = CHARTED.findIndex((charted) => charted.suite.name === suite)
-    return found < 0 ? CHARTED.length : found
+  const place = (one: Measured): number => {
+    const found = SUITES.findIndex(({ name }) => name === one.suite)
+    return found < 0 ? SUITES.length : found
   }
   return measured.toSorted((a, b) => place(a) - place(b))
 }
 
 function describeLeftOut(measured: readonly Measured[]): Markup {
-  const suites = CHARTED.map(({ suite }) => suite)
-  const missing = suites.filter(({ name }) => !measured.some(({ suite }) => suite === name))
+  const missing = SUITES.filter(({ name }) => !measured.some(({ suite }) => suite === name))
   if (missing.length === 0) return html``
   const lines = missing.map(({ name, about }) => html`<li>${name}: ${about}</li>\n`)
   return html`<section>

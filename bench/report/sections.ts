@@ -1,4 +1,4 @@
-/** Which suites have charts, in the order of the page. */
+/** Which suites have charts. */
 import { tablesOf } from './any-suite.ts'
 import type { ChartedSuite, Section } from './section.ts'
 import { FAILOVER_SECTION } from './suites/failover.ts'
@@ -7,7 +7,7 @@ import { LATENCY_SECTION } from './suites/latency.ts'
 import { RING_SECTION } from './suites/ring.ts'
 import { VARIATIONS_SECTION } from './suites/variations.ts'
 
-export const CHARTED: readonly ChartedSuite[] = [
+const CHARTED: readonly ChartedSuite[] = [
   RING_SECTION,
   GROUP_SECTION,
   LATENCY_SECTION,

@@ -1,10 +1,11 @@
 /** The part of the page that belongs to one suite: its charts, and beside or beneath them the exact figures. */
+import { SUITES } from '../suites.ts'
 import type { Chart, LegendEntry } from './chart.ts'
 import { html, type Markup } from './html.ts'
 import { drawn } from './palette.ts'
 import type { Measured } from './runs.ts'
 import type { Figures } from './section.ts'
-import { CHARTED, sectionOf } from './sections.ts'
+import { sectionOf } from './sections.ts'
 
 /** So many charts stand beside their figures on a wide screen; more of them stand above. */
 const BESIDE = 2
@@ -27,7 +28,7 @@ ${figures.map(describeFigures)}</div>
 }
 
 function about(name: string): Markup {
-  const suite = CHARTED.find((charted) => charted.suite.name === name)?.suite
+  const suite = SUITES.find((one) => one.name === name)
   if (suite === undefined) return html``
   return html`<p>${suite.about}</p>
 <details><summary>who does what</summary><pre>${suite.topology}</pre></details>

@@ -11,6 +11,7 @@ import { markdownOf } from '../../bench/report/markdown.ts'
 import { pageOf } from '../../bench/report/page.ts'
 import { PALETTE } from '../../bench/report/palette.ts'
 import { type Run, readRun } from '../../bench/report/runs.ts'
+import { SUITES } from '../../bench/suites.ts'
 import { DOCUMENT, FAILOVER_RESULT, GROUP_RESULTS, RESULTS, RING_RESULTS } from './report-documents.ts'
 
 const run = promisify(execFile)
@@ -141,13 +142,10 @@ describe('of what is in the files', () => {
     const page = await pageOf([runOf({ ring: RING_RESULTS })])
     expect(charts(page)).toEqual(['Through one ring'])
     const left = page.slice(page.indexOf('<h2>Left out</h2>'))
-    expect([...left.matchAll(/<li>(\w+):/g)].map(([, name]) => name)).toEqual([
-      'group',
-      'latency',
-      'variations',
-      'failover'
-    ])
-    expect(await pageOf([runOf(RESULTS)])).not.toContain('Left out')
+    const others = SUITES.map(({ name }) => name).filter((name) => name !== 'ring')
+    expect([...left.matchAll(/<li>(\w+):/g)].map(([, name]) => name)).toEqual(others)
+    const all = Object.fromEntries(SUITES.map(({ name }) => [name, []]))
+    expect(await pageOf([runOf({ ...all, ...RESULTS })])).not.toContain('Left out')
   })
 
   test('verdicts of other suites are not shown', async () => {
@@ -200,7 +198,7 @@ describe('of what is in the files', () => {
     expect(page.match(/<text [^>]*>&lt;script&gt;/)).not.toBeNull()
   })
 
-  test('a suite that is not known is a table', async () => {
+  test('a suite without charts is a table', async () => {
     const drain = [
       { where: 'a disk', ms: 12.345678901, sets: 7 },
       { where: 'memory', ms: 1.5, sets: null }
@@ -211,6 +209,14 @@ describe('of what is in the files', () => {
     expect(rows(page)).toContain('where|ms|sets')
     expect(rows(page)).toContain('a disk|12.3457|7')
     expect(rows(page)).toContain('memory|1.5|null')
+  })
+
+  test('what a suite is about stands before its figures, where it is known', async () => {
+    const page = await pageOf([runOf({ flow: [{ ms: 1 }], idle: [{ percent: 2.5 }] })])
+    const idle = SUITES.find(({ name }) => name === 'idle')
+    expect(page).toContain(`<h2>idle</h2>\n<p>${idle?.about}</p>`)
+    expect(page).toContain('<h2>flow</h2>\n\n<div')
+    expect(page.indexOf('id="flow"')).toBeGreaterThan(page.indexOf('id="idle"'))
   })
 
   test('a known suite with other fields than now is a table, too', async () => {
