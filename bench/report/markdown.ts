@@ -17,7 +17,7 @@ export function markdownOf(runs: readonly Run[]): string {
   const rows = measured.flatMap(rowsOf)
   const lines = [['', ...SIZES.map(size)], ['---', ...SIZES.map(() => '---:')], ...rows]
   const sources = [...new Set(measured.map(({ run }) => describeSource(run)))]
-  return `${lines.map((cells) => `| ${cells.join(' | ')} |\n`).join('')}\n${sources.join('\n')}\n`
+  return `${lines.map((cells) => `| ${cells.join(' | ')} |\n`).join('')}\n${sources.join('\n\n')}\n`
 }
 
 function rowsOf({ suite, result }: Measured): string[][] {
