@@ -116,7 +116,7 @@ async function measureGroup(
   return { result, checks }
 }
 
-const RATE_HEAD = [
+export const RATE_HEAD = [
   'update',
   'components',
   'updates/s',
@@ -131,7 +131,7 @@ const RATE_HEAD = [
   'early sets'
 ]
 
-function describeRate(result: GroupResult): string[] {
+export function describeRate(result: GroupResult): string[] {
   const { lengthBytes, components, rate, bare, timesBare, postMessage, setsClosedEarly, sets } = result
   return [
     size(lengthBytes),
@@ -149,9 +149,9 @@ function describeRate(result: GroupResult): string[] {
   ]
 }
 
-const LATENCY_HEAD = ['update', 'components', 'writes', 'p50', 'p90', 'p99', 'p99.9', 'max', 'count']
+export const LATENCY_HEAD = ['update', 'components', 'writes', 'p50', 'p90', 'p99', 'p99.9', 'max', 'count']
 
-function describeLatencies({ lengthBytes, components, loaded, awaited, flushed }: GroupResult): string[][] {
+export function describeLatencies({ lengthBytes, components, loaded, awaited, flushed }: GroupResult): string[][] {
   const row = (writes: string, latency: Omit<Latency, 'p999'> & { p999?: number }): string[] => [
     size(lengthBytes),
     String(components),

@@ -71,7 +71,7 @@ async function benchLatency({
     checks.push(...(await group.check()), ...(await bare.close()))
     await group.close()
   }
-  print(table(HEAD, result.flatMap(describe), 3))
+  print(table(PACED_HEAD, result.flatMap(describePaced), 3))
   return { result, checks }
 }
 
@@ -113,9 +113,21 @@ function verdictsOf({ lengthBytes, part, ratio }: LatencyResult): Verdict[] {
   }))
 }
 
-const HEAD = ['update', 'rate', 'way', 'p50', 'p90', 'p99', 'p99.9', 'max', 'count', 'p50 by bare', 'p99 by bare']
+export const PACED_HEAD = [
+  'update',
+  'rate',
+  'way',
+  'p50',
+  'p90',
+  'p99',
+  'p99.9',
+  'max',
+  'count',
+  'p50 by bare',
+  'p99 by bare'
+]
 
-function describe({ lengthBytes, highestRate, part, group, bare, ratio }: LatencyResult): string[][] {
+export function describePaced({ lengthBytes, highestRate, part, group, bare, ratio }: LatencyResult): string[][] {
   const row = (way: string, latency: Latency, ratios: string[]): string[] => [
     size(lengthBytes),
     `${part * 100} % (${perSecond(highestRate * part)})`,

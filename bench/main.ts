@@ -5,20 +5,10 @@ import { writeFile } from 'node:fs/promises'
 import os from 'node:os'
 import { parseArgs, styleText } from 'node:util'
 import { type Check, isHeld } from './checks.ts'
-import { DRAIN } from './drain.ts'
-import { FAILOVER } from './failover.ts'
-import { GROUP } from './group.ts'
-import { IDLE } from './idle.ts'
-import { LATENCY } from './latency-suite.ts'
+import type { BenchDocument, Environment, SuiteVerdict } from './document.ts'
 import { FULL, QUICK } from './measure.ts'
-import { MEMORY } from './memory.ts'
-import { PEERS_SUITE } from './peers.ts'
-import { RING } from './ring.ts'
 import type { Suite } from './suite.ts'
-import { VARIATIONS_SUITE } from './variations.ts'
-
-/** In the order in which they run. */
-const SUITES: readonly Suite[] = [RING, GROUP, LATENCY, VARIATIONS_SUITE, PEERS_SUITE, DRAIN, IDLE, MEMORY, FAILOVER]
+import { SUITES } from './suites.ts'
 
 const HELP = `npm run bench -- [SUITE ..] [options]
 
@@ -99,7 +89,7 @@ function bold(text: string): string {
 
 async function run(settings: Settings, command: string): Promise<number> {
   const pace = settings.quick ? QUICK : FULL
-  const environment = {
+  const environment: Environment = {
     date: new Date().toISOString(),
     node: process.version,
     platform: `${process.platform} ${process.arch}`,
@@ -116,6 +106,7 @@ async function run(settings: Settings, command: string): Promise<number> {
   )
   const began = performance.now()
   const checks: Check[] = []
+  const verdicts: SuiteVerdict[] = []
   const results: Record<string, unknown> = {}
   let mostDisturbed = 0
   for (const suite of settings.suites) {
@@ -125,8 +116,10 @@ async function run(settings: Settings, command: string): Promise<number> {
     results[suite.name] = measured.result
     checks.push(...measured.checks)
     print('\n')
-    for (const { what, found, wanted, isMet } of suite.verdicts(measured.result)) {
+    for (const verdict of suite.verdicts(measured.result)) {
+      const { what, found, wanted, isMet } = verdict
       print(`${what}: ${found} (wanted: ${wanted}) ${bold(isMet ? 'PASS' : 'missed')}\n`)
+      verdicts.push({ suite: suite.name, ...verdict })
     }
     const disturbances = suite.disturbances(measured.result).map(({ otherCores }) => otherCores)
     mostDisturbed = Math.max(mostDisturbed, ...disturbances)
@@ -137,8 +130,8 @@ async function run(settings: Settings, command: string): Promise<number> {
   const seconds = ((performance.now() - began) / 1000).toFixed(0)
   print(`\n${checks.length - broken.length} of ${checks.length} checks of what was computed held; ${seconds} s\n`)
   if (settings.json !== undefined) {
-    const document = { environment, command, pace, ...results, checks, ok: broken.length === 0 }
-    await writeFile(settings.json, `${JSON.stringify(document, null, 2)}\n`)
+    const document: BenchDocument = { environment, command, pace, checks, verdicts, ok: broken.length === 0 }
+    await writeFile(settings.json, `${JSON.stringify({ ...document, ...results }, null, 2)}\n`)
   }
   return broken.length === 0 ? 0 : 1
 }

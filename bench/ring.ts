@@ -82,11 +82,11 @@ async function benchRing({ sizes, pace, print }: SuiteSettings): Promise<{ resul
     await Promise.all(contestants.map((contestant) => contestant.close()))
     result.push({ lengthBytes, rates })
   }
-  print(table(HEAD, result.flatMap(describe), 2))
+  print(table(RING_HEAD, result.flatMap(describeRing), 2))
   return { result, checks }
 }
 
-const HEAD = [
+export const RING_HEAD = [
   'update',
   'way',
   'updates/s',
@@ -97,7 +97,7 @@ const HEAD = [
   'times postMessage'
 ]
 
-function describe({ lengthBytes, rates }: RingResult): string[][] {
+export function describeRing({ lengthBytes, rates }: RingResult): string[][] {
   return rates.map((rate) => [
     size(lengthBytes),
     rate.name,

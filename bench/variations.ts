@@ -101,7 +101,7 @@ async function benchVariations({
       setsClosedEarly: varied.setsClosedEarly
     })
   }
-  print(table(HEAD, result.map(describe)))
+  print(table(VARIATION_HEAD, result.map(describeVariation)))
   return { result, checks }
 }
 
@@ -111,7 +111,7 @@ function verdictsOf({ name, wanted, costRatio }: VariationResult): Verdict[] {
   return [{ what, found: costRatio.toFixed(2), wanted: `at most ${wanted}`, isMet: costRatio <= wanted }]
 }
 
-const HEAD = [
+export const VARIATION_HEAD = [
   'changed',
   'updates/s',
   'lowest .. highest',
@@ -123,7 +123,7 @@ const HEAD = [
   'early sets'
 ]
 
-function describe(result: VariationResult): string[] {
+export function describeVariation(result: VariationResult): string[] {
   const { name, setting, rate, rateRatio, costRatio, sets, setsClosedEarly } = result
   return [
     setting.lengthBytes === USUAL.lengthBytes ? name : `${size(setting.lengthBytes)} updates`,

@@ -64,16 +64,20 @@ export function longestBlockedMs({ sides }: BlockedResult): number {
   return Math.max(...blocked.flatMap(({ awaiting, posting }) => [...awaiting, ...posting]))
 }
 
-const HEAD = ['main thread', 'of each kill', 'median ms', 'max ms']
+export const BLOCKED_HEAD = ['main thread', 'of each kill', 'median ms', 'max ms']
 
-export function describeBlocked({ forMs, kills, sides }: BlockedResult): string {
-  const rows = sides.flatMap(({ mainThread, awaiting, posting, redundantMs }) => [
+export function describeBlockedRows({ sides }: BlockedResult): string[][] {
+  return sides.flatMap(({ mainThread, awaiting, posting, redundantMs }) => [
     [mainThread, 'longest wait, await write', ...spread(awaiting)],
     [mainThread, 'longest wait, posting on', ...spread(posting)],
     [mainThread, 'until redundant', ...spread(redundantMs)]
   ])
+}
+
+export function describeBlocked(result: BlockedResult): string {
+  const { forMs, kills } = result
   const head = `\n  A component exits, and for ${forMs} ms a thread is in a loop, or none: ${kills} kills of each in turns\n\n`
-  return head + table(HEAD, rows, 2)
+  return head + table(BLOCKED_HEAD, describeBlockedRows(result), 2)
 }
 
 function spread(values: readonly number[]): string[] {

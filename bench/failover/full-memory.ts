@@ -153,7 +153,7 @@ async function checkImages(
   return { name: `${name}: bytes of files as last written`, expected: VOLUMES.length * SOURCES * OWN_BYTES, found }
 }
 
-const HEAD = [
+export const FULL_MEMORY_HEAD = [
   'memory each',
   'sets go to',
   'kills',
@@ -167,8 +167,8 @@ const HEAD = [
   'closed early'
 ]
 
-export function describeFullMemory(results: readonly FullMemoryResult[]): string {
-  const rows = results.map(({ setting, redundant, killsPerSecond, updatesPerSecond, sets, setsClosedEarly }) => [
+export function describeFullMemoryRows(results: readonly FullMemoryResult[]): string[][] {
+  return results.map(({ setting, redundant, killsPerSecond, updatesPerSecond, sets, setsClosedEarly }) => [
     `${setting.componentMemoryBytes / MIB} MiB`,
     setting.isOnDisk ? 'files' : 'nowhere',
     String(setting.kills),
@@ -178,5 +178,8 @@ export function describeFullMemory(results: readonly FullMemoryResult[]): string
     String(sets),
     String(setsClosedEarly)
   ])
-  return table(HEAD, rows, 2)
+}
+
+export function describeFullMemory(results: readonly FullMemoryResult[]): string {
+  return table(FULL_MEMORY_HEAD, describeFullMemoryRows(results), 2)
 }

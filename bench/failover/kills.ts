@@ -80,7 +80,7 @@ export function killsSettings(quick: boolean): KillsSetting[] {
 }
 
 export async function measureKills(setting: KillsSetting): Promise<{ result: KillsResult; checks: Check[] }> {
-  const stage = await KillStage.open({ ...setting, name: nameOf(setting) })
+  const stage = await KillStage.open({ ...setting, name: killsName(setting) })
   for (let kill = 0; kill < setting.warmUpKills; kill++) await stage.kill(setting.how)
   const usage = new Usage()
   const records: KillRecord[] = []
@@ -126,38 +126,51 @@ function evaluate(setting: KillsSetting, records: readonly KillRecord[]): Omit<K
   }
 }
 
-function nameOf({ lengthBytes, how, takeover, mirrors, heldBytes }: KillsSetting): string {
+export function killsName({ lengthBytes, how, takeover, mirrors, heldBytes }: KillsSetting): string {
   const who = takeover === 'spare' ? 'a spare takes over' : 'the survivors take over'
   const copies = mirrors === 1 ? '1 mirror' : `${mirrors} mirrors`
   return `${size(lengthBytes)}, ${how}, ${who}, ${copies}, ${(heldBytes / MIB).toFixed(0)} MiB held`
 }
 
-const HEAD = ['ms from the death until', 'p50', 'p90', 'p99', 'max']
+export const KILLS_HEAD = ['ms from the death until', 'p50', 'p90', 'p99', 'max']
 
-export function describeKills(result: KillsResult): string {
-  const { setting, waits, waitRatio, steps } = result
+export function describeKillsRows({ detected, reassigned, redundant, waits }: KillsResult): string[][] {
   const row = (what: string, { p50, p90, p99, max }: Latency): string[] => [
     what,
     ...[p50, p90, p99, max].map(milliseconds)
   ]
-  const rows = [
-    row('detected', result.detected),
-    row('reassigned', result.reassigned),
-    row('redundant', result.redundant),
+  return [
+    row('detected', detected),
+    row('reassigned', reassigned),
+    row('redundant', redundant),
     row('longest wait, await write', waits.awaiting),
     row('longest wait, posting on', waits.posting)
   ]
+}
+
+/** Lines. */
+export function describeKillsMedians(result: KillsResult): string[] {
+  const { setting, waitRatio, steps } = result
+  const ratios = `median ${waitRatio.p50.toFixed(2)}, max ${waitRatio.max.toFixed(2)}`
+  const more = `${steps.reassign.toFixed(1)} more until reassigned, ${steps.mirror.toFixed(1)} more until redundant`
+  const held = `${(result.heldBytes / MIB).toFixed(1)} MiB held by the one that died`
   const moved = `${result.movedUpdates.toFixed(0)} updates, ${(result.movedBytes / MIB).toFixed(1)} MiB moved`
+  const speed = `from reassigned to redundant at ${bytesPerSecond(result.movedBytesPerSecond)}`
   return [
-    `\n  ${nameOf(setting)}: ${setting.kills} kills after ${setting.warmUpKills} to warm up\n\n`,
-    table(HEAD, rows),
-    `\n  the longest wait by the time until redundant: median ${waitRatio.p50.toFixed(2)}, max ${waitRatio.max.toFixed(2)}`,
-    `, above ${WANTED_WAIT_RATIO} in ${waitRatio.above} of ${setting.kills} kills\n`,
-    `  medians: ${steps.detect.toFixed(1)} ms until detected, ${steps.reassign.toFixed(1)} more until reassigned, `,
-    `${steps.mirror.toFixed(1)} more until redundant\n`,
-    `  medians: ${(result.heldBytes / MIB).toFixed(1)} MiB held by the one that died, ${moved}`,
-    `, from reassigned to redundant at ${bytesPerSecond(result.movedBytesPerSecond)}\n`,
-    `  cores own + other: ${cores(result)}\n`
+    `the longest wait by the time until redundant: ${ratios}, above ${WANTED_WAIT_RATIO} in ${waitRatio.above} of ${setting.kills} kills`,
+    `medians: ${steps.detect.toFixed(1)} ms until detected, ${more}`,
+    `medians: ${held}, ${moved}, ${speed}`,
+    `cores own + other: ${cores(result)}`
+  ]
+}
+
+export function describeKills(result: KillsResult): string {
+  const { kills, warmUpKills } = result.setting
+  return [
+    `\n  ${killsName(result.setting)}: ${kills} kills after ${warmUpKills} to warm up\n\n`,
+    table(KILLS_HEAD, describeKillsRows(result)),
+    '\n',
+    ...describeKillsMedians(result).map((line) => `  ${line}\n`)
   ].join('')
 }
 

@@ -145,6 +145,8 @@ describe('npm run bench -- failover --quick', () => {
   test('prints what is wanted beside what was found', () => {
     expect(output).toContain('4 KiB, terminate, a spare takes over, 1 mirror, 8 MiB held: 10 kills after 3 to warm up')
     expect(output).toMatch(/4 KiB, terminate, spare: redundant, p50: [\d.]+ ms \(wanted: at most 5\) (PASS|missed)/)
+    const first = { suite: 'failover', what: '4 KiB, terminate, spare: redundant, p50', wanted: 'at most 5' }
+    expect(document.verdicts[0]).toMatchObject({ ...first, isMet: expect.any(Boolean) })
   })
 })
 

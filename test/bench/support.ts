@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
 import { promisify } from 'node:util'
-import type { Check } from '../../bench/checks.ts'
+import type { BenchDocument } from '../../bench/document.ts'
 
 export const run = promisify(execFile)
 export const main = path.join(import.meta.dirname, '../../bench/main.ts')
@@ -12,7 +12,7 @@ export const main = path.join(import.meta.dirname, '../../bench/main.ts')
 export interface BenchRun<Results> {
   readonly output: string
   /** Of the JSON file: each suite's results under its name. */
-  readonly document: Results & { readonly checks: Check[]; readonly ok: boolean }
+  readonly document: Results & BenchDocument
 }
 
 /** Runs benchmarks in a process of their own; rejects where the exit code is not 0. */
