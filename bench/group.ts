@@ -3,6 +3,7 @@
  */
 import { BarePath } from './bare/path.ts'
 import type { Check } from './checks.ts'
+import { copyRate } from './copy-rate.ts'
 import { MeasuredGroup, USUAL } from './group/measured-group.ts'
 import type { Latency } from './latency.ts'
 import { measureRates, type Pace, type Rate, ratioOf } from './measure.ts'
@@ -29,6 +30,8 @@ export interface GroupResult {
   readonly bare: Rate
   /** Median over the rounds of the rate by the bare path's in the same round. */
   readonly timesBare: number
+  /** What one thread copies of payloads of that size from shared buffer to shared buffer, bytes a second. */
+  readonly copyRate: number
   readonly postMessage: Rate
   /** Of the group's own histogram, at full load: sources are always as far ahead as their rings allow. */
   readonly loaded: Omit<Latency, 'p999'>
@@ -43,12 +46,14 @@ export interface GroupResult {
 const WANTED: readonly {
   lengthBytes: number
   components: number
-  times: 'postMessage' | 'bare path'
+  times: 'postMessage' | 'bare path' | 'copies of one thread'
   ratio: number
 }[] = [
   { lengthBytes: 64, components: 4, times: 'postMessage', ratio: 15 },
   { lengthBytes: 64, components: 4, times: 'bare path', ratio: 0.8 },
-  { lengthBytes: 4096, components: 4, times: 'bare path', ratio: 0.8 }
+  { lengthBytes: 4096, components: 4, times: 'bare path', ratio: 0.8 },
+  // Each update is copied three times.
+  { lengthBytes: 4096, components: 4, times: 'copies of one thread', ratio: 0.2 }
 ]
 
 export const GROUP: Suite<GroupResult[]> = {
@@ -64,10 +69,20 @@ function verdicts(results: readonly GroupResult[]): Verdict[] {
   return WANTED.flatMap(({ lengthBytes, components, times, ratio }) => {
     const result = results.find((one) => one.lengthBytes === lengthBytes && one.components === components)
     if (result === undefined) return []
-    const found = times === 'postMessage' ? result.rate.ratio : result.timesBare
+    const found = ratiosOf(result)[times]
     const what = `${size(lengthBytes)}, ${components} components, times ${times}`
     return [{ what, found: found.toFixed(2), wanted: `at least ${ratio}`, isMet: found >= ratio }]
   })
+}
+
+function ratiosOf({
+  rate,
+  timesBare,
+  copyRate,
+  lengthBytes
+}: GroupResult): Record<(typeof WANTED)[number]['times'], number> {
+  const copies = (rate.median * lengthBytes) / copyRate
+  return { postMessage: rate.ratio, 'bare path': timesBare, 'copies of one thread': copies }
 }
 
 async function benchGroup({
@@ -111,7 +126,7 @@ async function measureGroup(
   await Promise.all([group.close(), messages.close()])
   const { sets, setsClosedEarly } = group
   const timesBare = ratioOf(rate, bareRate)
-  const rates = { rate, bare: bareRate, timesBare, postMessage }
+  const rates = { rate, bare: bareRate, timesBare, copyRate: copyRate(lengthBytes, pace.sampleMs), postMessage }
   const result = { lengthBytes, components, ...rates, loaded, awaited, flushed, sets, setsClosedEarly }
   return { result, checks }
 }
@@ -126,6 +141,7 @@ export const RATE_HEAD = [
   'cores own + other',
   'bare path',
   'times bare path',
+  'times copies',
   'postMessage',
   'times postMessage',
   'early sets'
@@ -133,6 +149,7 @@ export const RATE_HEAD = [
 
 export function describeRate(result: GroupResult): string[] {
   const { lengthBytes, components, rate, bare, timesBare, postMessage, setsClosedEarly, sets } = result
+  const { 'copies of one thread': copies } = ratiosOf(result)
   return [
     size(lengthBytes),
     String(components),
@@ -143,6 +160,7 @@ export function describeRate(result: GroupResult): string[] {
     cores(rate),
     perSecond(bare.median),
     timesBare.toFixed(2),
+    copies.toFixed(2),
     perSecond(postMessage.median),
     rate.ratio.toFixed(1),
     `${setsClosedEarly} of ${sets}`

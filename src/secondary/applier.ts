@@ -7,6 +7,8 @@ import type { Images } from './images.ts'
 /** The segment is read in pieces of this size. */
 const WINDOW_SHIFT = 20
 const WINDOW_BYTES = 1 << WINDOW_SHIFT
+/** Where no more than this part of a window is needed, as most of it was overwritten, its pieces are read one by one. */
+const SPARSE = 1 / 4
 /** Bytes that lie together in the volume but apart in the journal are written together, up to this many. */
 const GATHER_BYTES = 1 << 18
 /** One slice of work: a thread that applies must still hear of the next set. */
@@ -127,29 +129,46 @@ export class Applier {
   private readWindow(): number {
     const { data } = this.fold
     const window = windowOf(data, this.order[this.next] as number)
+    const end = this.windows[window + 1] as number
     let from = Number.POSITIVE_INFINITY
     let to = 0
-    for (let n = this.next; n < (this.windows[window + 1] as number); n++) {
+    let needed = 0
+    for (let n = this.next; n < end; n++) {
       const piece = this.order[n] as number
       const position = data.get(piece, PIECE_POSITION)
+      const length = data.get(piece, PIECE_LENGTH)
       from = Math.min(from, position)
-      to = Math.max(to, position + data.get(piece, PIECE_LENGTH))
+      to = Math.max(to, position + length)
+      needed += length
     }
     const length = to - from
     if (length > this.buffer.length) this.buffer = Buffer.alloc(length)
+    this.bufferFrom = from
+    if (needed > length * SPARSE) {
+      this.read(from, length)
+      needed = length
+    } else {
+      for (let n = this.next; n < end; n++) {
+        const piece = this.order[n] as number
+        this.read(data.get(piece, PIECE_POSITION), data.get(piece, PIECE_LENGTH))
+      }
+    }
+    // Not before: a slice that failed is tried again.
+    this.window = window
+    return needed
+  }
+
+  /** To its place in the buffer. */
+  private read(position: number, length: number): void {
     let got = 0
     try {
-      got = readFully(this.fd, this.buffer, 0, length, from)
+      got = readFully(this.fd, this.buffer, position - this.bufferFrom, length, position)
     } catch (cause) {
       throw ioError('read', this.path, cause)
     }
-    if (got < length) {
-      const message = `${this.path} ends at ${from + got}, before the data of a set that is in it`
-      throw new TidemarkError('TIDEMARK_CORRUPT', message, { path: this.path, position: from + got })
-    }
-    this.bufferFrom = from
-    this.window = window
-    return length
+    if (got === length) return
+    const message = `${this.path} ends at ${position + got}, before the data of a set that is in it`
+    throw new TidemarkError('TIDEMARK_CORRUPT', message, { path: this.path, position: position + got })
   }
 
   /** Writes the next piece, and with it those that follow in its volume at once. */

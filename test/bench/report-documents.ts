@@ -42,6 +42,7 @@ export const GROUP_RESULTS: GroupResult[] = [64, 4096].flatMap((lengthBytes) =>
     rate: { ...rate(`group of ${components}`, 1_236_000 / components), ratio: 17.31 },
     bare: rate('bare path', 2_345_000),
     timesBare: 0.876,
+    copyRate: 12.5e9,
     postMessage: rate('postMessage', 345_000),
     loaded: latency(20_600),
     awaited: latency(105),

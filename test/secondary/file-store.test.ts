@@ -137,6 +137,26 @@ describe('what one set writes', () => {
     rig.close()
   })
 
+  test('most of a set was overwritten within it: what is left lies far apart in the journal', () => {
+    const [place, places, updates] = [1000, 40, 2000]
+    const size = place * places
+    const rig = new Rig({ directory: temporaryDirectory(), volumes: [{ name: 'v', size }], components: 1 })
+    const wanted = Buffer.alloc(size)
+    rig.begin(1)
+    for (let n = 0; n < updates; n++) {
+      const offset = ((n * 7919) % places) * place
+      const bytes = bytesOf(place, n & 0xff)
+      wanted.set(bytes, offset)
+      rig.write(1, 0, n + 1, offset, bytes)
+    }
+    rig.sync()
+    rig.commit(1, updates)
+    rig.apply(1)
+    expect(rig.first.writtenBytes).toBe(size)
+    expect(rig.image(0).equals(wanted)).toBe(true)
+    rig.close()
+  })
+
   test('zeros over data, data over zeros, a whole volume of zeros larger than one write', () => {
     const size = (5 << 20) + 3
     const rig = new Rig({ directory: temporaryDirectory(), volumes: [{ name: 'v', size }], components: 1 })
