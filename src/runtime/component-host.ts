@@ -169,10 +169,10 @@ export class ThreadedComponents implements ComponentHost {
   /** After the board has said that everything is over. */
   async close(): Promise<void> {
     this.isOver = true
+    this.spares.close()
     clearInterval(this.timer)
     // One that hangs does not see it.
     const patience = setTimeout(() => this.terminateAll(), this.setting.hangTimeoutMs)
-    this.spares.wake()
     await Promise.all(this.components.map((component) => component?.thread.ended))
     clearTimeout(patience)
     await this.pool.destroy()

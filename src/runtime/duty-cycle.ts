@@ -3,7 +3,7 @@ import type { Parking } from '../memory/parking.ts'
 import type { ThreadOutcome } from './messages.ts'
 
 /** Turns that find nothing before the thread sleeps. Few: on a busy machine another thread has better use for the core. */
-const SPINS = 30
+const SPINS = 10
 
 export interface Agent {
   /** One turn of its duty cycle. Returns how much was done. */

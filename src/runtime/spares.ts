@@ -11,6 +11,9 @@ interface SleepingSpare extends Spare {
   readonly bed: Parking
 }
 
+/** After so many in a row that did not become warm, the next change of view tries again. */
+const MOST_FAILED = 3
+
 export interface SparesSetting {
   readonly pool: ThreadPool
   /** So many are to be warm. */
@@ -32,6 +35,8 @@ export class Spares {
   /** The one that was warm first comes first. */
   private readonly warm: SleepingSpare[] = []
   private warming = 0
+  private failedInARow = 0
+  private isOver = false
 
   constructor(setting: SparesSetting) {
     this.setting = setting
@@ -45,7 +50,7 @@ export class Spares {
   /** Starts what is missing. Resolves when all that was started is warm, or has failed to become so. */
   async refill(): Promise<void> {
     const started: Promise<void>[] = []
-    while (this.warm.length + this.warming < this.setting.count) started.push(this.start())
+    while (!this.isOver && this.warm.length + this.warming < this.setting.count) started.push(this.start())
     await Promise.all(started)
   }
 
@@ -58,7 +63,8 @@ export class Spares {
   }
 
   /** After the board has said that everything is over. */
-  wake(): void {
+  close(): void {
+    this.isOver = true
     for (const { bed } of this.warm) bed.wake()
   }
 
@@ -74,21 +80,28 @@ export class Spares {
           return
         }
         isWarm = true
+        this.failedInARow = 0
         this.warming--
         this.warm.push(spare)
         setting.onWarm()
         resolve()
       })
       const spare = { id: setting.nextId(), thread, bed: parkingIn(bed) }
-      const gone = (): void => {
-        if (!isWarm) this.warming--
-        isWarm = true
+      thread.exited.then(() => {
         const at = this.warm.indexOf(spare)
         if (at >= 0) this.warm.splice(at, 1)
+        if (!isWarm) {
+          this.warming--
+          this.failedInARow++
+        }
         resolve()
-      }
-      thread.exited.then(gone)
-      thread.ended.then(gone)
+        // One that has become a component is not missed here.
+        if ((at >= 0 || !isWarm) && this.failedInARow <= MOST_FAILED) void this.refill()
+      })
+      // One whose task has ended without its having become a component will not become one.
+      thread.ended.then(() => {
+        if (!this.isOver && (!isWarm || this.warm.includes(spare))) thread.terminate()
+      })
     })
   }
 }

@@ -59,6 +59,8 @@ export const LATENCY_RESULTS: LatencyResult[] = [64, 512].flatMap((lengthBytes) 
     part,
     group: latency(69.1),
     bare: latency(55.2),
+    bareOwn: latency(70.5),
+    ratioOwn: { p50: 0.98, p99: 1.21 },
     ratio: { p50: 1.25, p99: 1.37 }
   }))
 )

@@ -85,10 +85,11 @@ describe('the page', () => {
     const found = rows(page)
     expect(found).toContain('64 B|tidemark|12.77 M/s|6.38 M/s .. 25.53 M/s|817 MB/s|78 ns|1.5 + 0.2|1.0')
     expect(found).toContain(
-      '4 KiB|4|309 k/s|155 k/s .. 618 k/s|1.27 GB/s|78 ns|1.5 + 0.2|2.35 M/s|0.88|345 k/s|17.3|3 of 119'
+      '4 KiB|4|309 k/s|155 k/s .. 618 k/s|1.27 GB/s|78 ns|1.5 + 0.2|2.35 M/s|0.88|0.10|345 k/s|17.3|3 of 119'
     )
     expect(found).toContain('64 B|2|await write|105 us|158 us|210 us|420 us|525 us|248')
-    expect(found).toContain('512 B|80 % (800 k/s)|tidemark|69.1 us|104 us|138 us|276 us|346 us|248|1.25|1.37')
+    expect(found).toContain('512 B|80 % (800 k/s)|tidemark|69.1 us|104 us|138 us|276 us|346 us|248||')
+    expect(found).toContain('512 B|80 % (800 k/s)|bare path|55.2 us|82.8 us|110 us|221 us|276 us|248|1.25|1.37')
     expect(found).toContain('16 components|456 k/s|228 k/s .. 912 k/s|29 MB/s|78 ns|0.80|2.31|1.5 + 0.2|0 of 27')
     expect(found).toContain('redundant|11.76|17.64|23.52|58.80')
     expect(found).toContain('blocked|longest wait, posting on|25.91|25.91')
