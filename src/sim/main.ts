@@ -12,6 +12,8 @@ Runs seeded schedules of a whole group in one thread and checks the invariants a
   --variant NAME  a deliberately broken system: ${VARIANTS.map((variant) => variant.name).join(', ')}
 `
 
+const PROGRESS_MS = 10_000
+
 const OPTIONS = {
   seed: { type: 'string' },
   seeds: { type: 'string' },
@@ -57,9 +59,14 @@ function main(): number {
   let coverage = emptyCoverage()
   let failures = 0
   let ran = 0
+  let toldAt = began
   for (let seed = first; seed < first + count; seed++) {
     const result = runSeed(seed, steps, variant)
     ran++
+    if (performance.now() - toldAt > PROGRESS_MS) {
+      toldAt = performance.now()
+      process.stderr.write(`${ran} of ${count} seeds, ${failures} failed\n`)
+    }
     coverage = addCoverage(coverage, result.coverage)
     if (result.failure === undefined) continue
     failures++
@@ -72,4 +79,6 @@ function main(): number {
   return failures === 0 ? 0 : 1
 }
 
+// Whoever reads only the beginning has read enough.
+process.stdout.on('error', () => process.exit())
 process.exitCode = main()

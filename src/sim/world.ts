@@ -1,4 +1,4 @@
-import { PHASE_RESTORE } from '../memory/board.ts'
+import { CHUNK_MOVING } from '../memory/chunk-table.ts'
 import type { Link } from '../memory/link.ts'
 import type { BackupComponent } from '../protocol/component.ts'
 import { LossError } from '../protocol/conservation.ts'
@@ -7,8 +7,7 @@ import { Membership } from '../protocol/membership.ts'
 import { type FinalPositions, forEachHeld } from '../protocol/rebuild.ts'
 import type { SetProgress } from '../protocol/set-line.ts'
 import { SetReceiver } from '../protocol/set-receiver.ts'
-import type { Place, Surroundings } from '../protocol/setting.ts'
-import { arenaOf } from '../protocol/setting.ts'
+import { arenaOf, type Place, type Surroundings } from '../protocol/setting.ts'
 import { ViewChanges } from '../protocol/view-changes.ts'
 import { type ViewFacts, ViewMember } from '../protocol/view-member.ts'
 import { Checker } from './checker.ts'
@@ -164,13 +163,15 @@ export class World {
 
   /** A component that holds nothing begins in this slot, or one of the group's first. */
   startComponent(slot: number, firstSet?: number): Actor {
-    const { board, checker, story } = this
+    const { checker, story } = this
     const place = this.placeOf(slot)
     const observer = {
       held: (address: number) => {
         story?.held(place, address)
-        // What a view moves is looked up when the view stands.
-        if ((board.loadView() & 3) !== PHASE_RESTORE) checker.held(slot, address)
+        // What a view moves is looked up when the view stands. (By its chunk, not by the phase: that may be over by now.)
+        const chunk = address >>> arenaOf(place, slot).layout.chunkShift
+        const isMoved = place.chunks.stateOf(chunk) === CHUNK_MOVING && place.chunks.senderOf(chunk) !== slot
+        if (!isMoved) checker.held(slot, address)
       },
       discarded: (chunk: number) => checker.discarded(slot, chunk)
     }
