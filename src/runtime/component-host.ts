@@ -238,6 +238,7 @@ export class ThreadedComponents implements ComponentHost {
       return
     }
     const { id, isOrderly, isHung } = component
+    if (!isOrderly && !isHung && !this.setting.holdsNothing(slot)) this.hangs.died()
     if (this.overwritten.delete(slot)) this.remains.push(new Remains(this.setting.memory, slot))
     this.setting.onEnded({ slot, id, isOrderly, isHung, diedAt: this.deathOf(slot, component), cause })
   }

@@ -13,18 +13,21 @@ const PATIENCE = 10
 export class HangWatch {
   readonly tickMs: number
   private readonly board: Board
-  private readonly mostFenced: number
+  private readonly mostLost: number
   /** By slot. */
   private readonly beats: number[] = []
   private readonly still: number[] = []
-  /** Ended on suspicion since everything was redundant. */
-  private fenced = 0
+  /** Ended on suspicion, or dead, since everything was redundant: copies were lost with them. */
+  private lost = 0
 
-  /** @param mirrors  no more than so many are ended on mere suspicion before everything is redundant again */
+  /**
+   * @param mirrors  while so many are dead, or were ended on suspicion, nobody is ended on mere suspicion: with one more than
+   * that the last copies may go, and on a busy machine it may just have had no core
+   */
   constructor(board: Board, hangTimeoutMs: number, mirrors: number) {
     this.board = board
     this.tickMs = Math.max(SHORTEST_TICK_MS, hangTimeoutMs / TICKS)
-    this.mostFenced = mirrors
+    this.mostLost = mirrors
   }
 
   /** A component begins in this slot. */
@@ -34,7 +37,12 @@ export class HangWatch {
   }
 
   isRedundant(): void {
-    this.fenced = 0
+    this.lost = 0
+  }
+
+  /** One that held copies has died. */
+  died(): void {
+    this.lost++
   }
 
   /**
@@ -64,8 +72,8 @@ export class HangWatch {
 
   private mayEnd(slot: number, holdsNothing: boolean): boolean {
     const isSuspicion = (this.still[slot] as number) < TICKS * PATIENCE
-    if (isSuspicion && !holdsNothing && this.fenced >= this.mostFenced) return false
-    if (!holdsNothing) this.fenced++
+    if (isSuspicion && !holdsNothing && this.lost >= this.mostLost) return false
+    if (!holdsNothing) this.lost++
     this.still[slot] = 0
     return true
   }
