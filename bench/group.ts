@@ -71,7 +71,7 @@ function verdicts(results: readonly GroupResult[]): Verdict[] {
     if (result === undefined) return []
     const found = ratiosOf(result)[times]
     const what = `${size(lengthBytes)}, ${components} components, times ${times}`
-    return [{ what, found: found.toFixed(2), wanted: `at least ${ratio}`, isMet: found >= ratio }]
+    return [{ what, found: found.toFixed(3), wanted: `at least ${ratio}`, isMet: found >= ratio }]
   })
 }
 
