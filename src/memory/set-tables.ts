@@ -76,9 +76,8 @@ export class SetTable {
     const at = volume * 4
     const { floats } = this
     floats[at + 1] = (floats[at + 1] as number) + bytes
-    const highest = floats[at + 2] as number
-    const given = sequence === NEXT_OF_VOLUME ? highest + 1 : sequence
-    if (given > highest) floats[at + 2] = given
+    const given = sequence === NEXT_OF_VOLUME ? this.nextSequence(volume) : sequence
+    if (given > (floats[at + 2] as number)) floats[at + 2] = given
     return given
   }
 

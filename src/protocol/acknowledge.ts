@@ -29,7 +29,7 @@ export class Acknowledger {
     let boundary = intake.acknowledged
     while (settled !== taken && intake.isHeld(settled, outs)) {
       const flags = intake.noticedOf(settled)
-      if (intake.hasBegin && settled === intake.nextBegin) intake.memory.storeSetBegin(intake.beginNext(), settled)
+      if (intake.beginsAt(settled)) intake.memory.storeSetBegin(intake.beginNext(), settled)
       if ((flags & (FLAG_RECEIPT | FLAG_SAMPLED)) !== 0) this.writeReceipt(intake, settled, flags)
       settled = (settled + 1) | 0
       if ((flags & FLAG_MORE) === 0) boundary = settled

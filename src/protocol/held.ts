@@ -3,10 +3,6 @@ import { nameHash, type SetTable } from '../memory/set-tables.ts'
 import { SET_WINDOW, SET_WINDOW_MASK } from '../memory/source-memory.ts'
 import { MissingBytes } from './missing-bytes.ts'
 
-/**
- * What a component holds of each unsecured set: the updates for which it is responsible, in the order in which it gave their
- * sequence identifiers (figure 2B), and how much it holds in all, mirrors included.
- */
 const BLOCK = 4096
 const NO_BLOCK = new Int32Array(0)
 
@@ -56,6 +52,10 @@ export class AddressList {
   }
 }
 
+/**
+ * What a component holds of each unsecured set: the updates for which it is responsible, in the order in which it gave their
+ * sequence identifiers (figure 2B), and how much it holds in all, mirrors included.
+ */
 export class HeldUpdates {
   readonly missing = new MissingBytes()
   /** Where the bytes are of updates that came without: by the address that was noted. */

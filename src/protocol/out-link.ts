@@ -23,9 +23,8 @@ export class OutLink implements LaneNotices {
   noted = 0
   /** Entries below it are held also where the holder passed them on. */
   held = 0
-  /** Ordinal of the next entry; and the highest one that an update may have: the ring's last places are for notices. */
+  /** Ordinal of the next entry. */
   head = 0
-  limit: number
   private readonly link: Link
   private readonly parking: Parking
   private readonly passesOn: boolean
@@ -45,15 +44,14 @@ export class OutLink implements LaneNotices {
     this.parking = parking
     this.passesOn = laneCount > 1
     this.ownCopies = new Int32Array(link.capacity)
-    this.limit = link.capacity - ENTRY_RESERVE
     this.lanes = Array.from({ length: laneCount }, (_, kind) => new Lane(kind, arena.layout.chunkShift, this))
     this.usual = this.lanes[0] as Lane
     this.moving = new Lane(LANE_MOVING, arena.layout.chunkShift, this)
   }
 
-  /** Whether one more update fits. */
+  /** Whether one more update fits: the ring's last places are for notices. */
   get takesUpdate(): boolean {
-    return ((this.limit - this.head) | 0) >= 0
+    return this.hasRoom(ENTRY_RESERVE)
   }
 
   /** Whether `entries` more fit; notices need some of it too, so callers leave a reserve. */
@@ -99,7 +97,6 @@ export class OutLink implements LaneNotices {
       this.fill(this.filled, this.overflow.shift() as number)
       done++
     }
-    if (done > 0) this.setLimit()
     return done
   }
 
@@ -138,7 +135,6 @@ export class OutLink implements LaneNotices {
       if (copy !== NO_RECORD) own.floats[(copy >>> 3) + RECORD_SEQUENCE] = sequence
     }
     this.noted = noted
-    this.setLimit()
     if (!this.passesOn) this.held = noted
     return (noted - from) | 0
   }
@@ -164,18 +160,9 @@ export class OutLink implements LaneNotices {
   private put(word: number): number {
     const ordinal = this.head
     if (this.hasRoom(1)) this.fill(ordinal, word)
-    else {
-      this.overflow.push(word)
-      this.setLimit()
-    }
+    else this.overflow.push(word)
     this.head = (ordinal + 1) | 0
     return ordinal
-  }
-
-  /** Nothing goes before what overflowed. */
-  private setLimit(): void {
-    const room = this.overflow.length > 0 ? -1 : this.link.capacity - ENTRY_RESERVE
-    this.limit = (this.noted + room) | 0
   }
 
   private fill(ordinal: number, word: number): void {

@@ -204,14 +204,17 @@ export class Receiver {
   }
 
   private receiveNotice(link: InLink, word: number): void {
-    // A chunk is closed after all that lies in it.
-    this.noteRun()
     const value = entryValue(word)
     const kind = entryKind(word)
+    if (kind === ENTRY_MOVED) {
+      this.acceptMoved(value * 8)
+      return
+    }
+    // A chunk is closed after all that lies in it.
+    this.noteRun()
     if (kind === ENTRY_GRANT) this.credits.granted(link.slot, value)
     else if (kind === ENTRY_CLOSE) this.credits.closed(link.slot, value)
     else if (kind === ENTRY_WANT) this.credits.wanted(link.slot, value)
-    else if (kind === ENTRY_MOVED) this.acceptMoved(value * 8)
     else assert(false, `entry of unknown kind from component ${link.slot}`)
   }
 
@@ -219,8 +222,7 @@ export class Receiver {
   private acceptMoved(address: number): void {
     const set = this.arena.ints[(address >>> 2) + RECORD_SET] as number
     const bytes = this.arena.ints[(address >>> 2) + RECORD_BYTES] as number
-    this.places.note(address, bytes, set)
-    this.held.hold(set, bytes)
+    this.keep(address, bytes, set)
     noteIfResponsible(this.setting, this.held, this.arena, address)
     // Before it is answered: when all is restored the control thread must know of it.
     this.refetch.tell()

@@ -13,7 +13,7 @@ import {
   RECORD_VOLUME
 } from '../memory/record.ts'
 import { HolderRule, hasSlot } from './holders.ts'
-import { ENTRY_RESERVE, type OutLink } from './out-link.ts'
+import type { OutLink } from './out-link.ts'
 import { forEachHeld } from './rebuild.ts'
 import { arenaOf, type Setting } from './setting.ts'
 
@@ -79,7 +79,7 @@ export class Restore {
       const out = this.outs[this.sends[this.next + 1] as number] as OutLink
       const isBare = this.isBare(address, out.slot)
       const bytes = isBare ? HEADER_BYTES : (this.arena.ints[(address >>> 2) + RECORD_BYTES] as number)
-      if (!out.hasRoom(ENTRY_RESERVE)) break
+      if (!out.takesUpdate) break
       if (!out.moving.hasRoom(bytes)) {
         out.moving.want(1)
         break

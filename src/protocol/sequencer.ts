@@ -9,7 +9,7 @@ import type { Setting } from './setting.ts'
 export class Sequencer {
   private readonly setting: Setting
   /** Each volume's running numbers; and otherwise: time stamps, or one running number of the group. */
-  readonly isByVolume: boolean
+  private readonly isByVolume: boolean
   private readonly isByTime: boolean
   private next = 0
   private left = 0

@@ -35,9 +35,6 @@ export class SourceIntake {
   taken: number
   settled: number
   acknowledged: number
-  /** Whether, and where, the next set begins of what was taken and is not settled. */
-  hasBegin = false
-  nextBegin = 0
   /** Waits for room at its component. */
   waiting = false
   /** By entry: the byte address of the own copy, and its noticed flags. */
@@ -97,16 +94,16 @@ export class SourceIntake {
     if (set === this.takenSet) return
     this.takenSet = set
     this.begins.push(ordinal, set)
-    if (this.hasBegin) return
-    this.hasBegin = true
-    this.nextBegin = ordinal
   }
 
-  /** At `nextBegin`: the set that begins there. */
+  /** Whether what was taken begins a set here, and is to be settled next. */
+  beginsAt(ordinal: number): boolean {
+    return this.begins.length > 0 && this.begins[0] === ordinal
+  }
+
+  /** Where `beginsAt`: the set. */
   beginNext(): number {
     const [, set] = this.begins.splice(0, 2) as [number, number]
-    this.hasBegin = this.begins.length > 0
-    this.nextBegin = this.begins[0] ?? 0
     return set
   }
 

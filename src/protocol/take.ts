@@ -166,7 +166,6 @@ export class Taker {
     const { memory, id } = intake
     const { entries, mask, ints: posted } = memory
     const { own, arena, outs, requestBits, set, held, sequencer } = this
-    const { ints, floats } = arena
     const { slot } = this.setting
     const mirror = this.mirrorSlots[0] as number
     let ordinal = intake.taken
@@ -182,35 +181,19 @@ export class Taker {
       const isOwn = responsible === slot
       const out = outs[isOwn ? mirror : responsible] as OutLink
       const { usual } = out
-      if (!out.takesUpdate || !usual.hasRoom(bytes)) break
-      if (!own.continues(bytes)) {
-        if (!own.hasRoom(bytes)) break
-        this.noteRun()
-      }
-      const ownAt = own.reserve(bytes)
-      if (this.runAt < 0) this.runAt = ownAt
-      this.runEnd = ownAt + bytes
+      if (!own.hasRoom(bytes) || !out.takesUpdate || !usual.hasRoom(bytes)) break
+      const ownAt = this.placeOwn(bytes)
       taken += bytes
       const outAt = usual.reserve(bytes)
       copyTwice(memory, at, bytes, arena, ownAt, out.arena, outAt)
       const given = isOwn ? sequencer.give() : sequencer.stamp()
       const dataBytes = posted[i + RECORD_LENGTH] as number
       const sequence = isOwn ? held.note(set, volume, given, dataBytes, id, ordinal, ownAt) : given
-      const { low, high } = requestBits[out.slot] as SlotBits
-      const j = ownAt >>> 2
-      ints[j + RECORD_SOURCE] = id
-      ints[j + RECORD_SET] = set
-      ints[j + RECORD_HOLDERS] = low
-      ints[j + RECORD_HOLDERS + 1] = high
-      floats[(ownAt >>> 3) + RECORD_SEQUENCE] = sequence
-      const { ints: outInts, floats: outFloats } = out.arena
-      const k = outAt >>> 2
-      if (isOwn) outInts[k + RECORD_FLAGS] = flags | FLAG_MIRROR
-      outInts[k + RECORD_SOURCE] = id
-      outInts[k + RECORD_SET] = set
-      outInts[k + RECORD_HOLDERS] = low
-      outInts[k + RECORD_HOLDERS + 1] = high
-      outFloats[(outAt >>> 3) + RECORD_SEQUENCE] = sequence
+      // With one mirror whoever holds it beside us is the one that it is sent to, in either role.
+      const holders = requestBits[out.slot] as SlotBits
+      this.tagCopy(arena, ownAt, id, holders, sequence)
+      this.tagCopy(out.arena, outAt, id, holders, sequence)
+      if (isOwn) out.arena.ints[(outAt >>> 2) + RECORD_FLAGS] = flags | FLAG_MIRROR
       if (isOwn) intake.awaitCopy(ordinal, 0, out.slot, out.sendUpdate(outAt, NO_RECORD))
       else intake.awaitRequest(ordinal, out.slot, out.sendUpdate(outAt, ownAt))
       intake.keepsCopy(ordinal, ownAt, flags)
@@ -224,11 +207,11 @@ export class Taker {
     if (!this.own.hasRoom(bytes)) return false
     if (responsible !== this.setting.slot) {
       const out = this.outs[responsible] as OutLink
-      return out.hasRoom(ENTRY_RESERVE) && (out.lanes[LANE_REQUEST] as Lane).hasRoom(bytes)
+      return out.takesUpdate && (out.lanes[LANE_REQUEST] as Lane).hasRoom(bytes)
     }
     for (const slot of this.mirrorSlots) {
       const out = this.outs[slot] as OutLink
-      if (!out.hasRoom(ENTRY_RESERVE) || !(out.lanes[this.mirrorLane] as Lane).hasRoom(bytes)) return false
+      if (!out.takesUpdate || !(out.lanes[this.mirrorLane] as Lane).hasRoom(bytes)) return false
     }
     return true
   }
@@ -245,17 +228,25 @@ export class Taker {
     const isOwn = responsible === this.setting.slot
     const isBare = this.setting.metadataOnly === true && hasData(intake.memory, at)
     const ownBytes = isBare && !isOwn ? HEADER_BYTES : bytes
-    if (!this.own.continues(ownBytes)) this.noteRun()
-    const ownAt = this.own.reserve(ownBytes)
-    if (this.runAt < 0) this.runAt = ownAt
-    this.runEnd = ownAt + ownBytes
+    const ownAt = this.placeOwn(ownBytes)
     if (isOwn) this.takeAsResponsible(intake, ordinal, at, bytes, ownAt, isBare)
     else this.takeForOther(intake, ordinal, at, bytes, ownAt, responsible, isBare)
     intake.keepsCopy(ordinal, ownAt, flags)
     this.batchBytes += ownBytes
   }
 
-  /** Own copies lie one behind the other until a chunk is full: note is taken of all of them at once. */
+  /**
+   * A place for an own copy; there must be room. They lie one behind the other until a chunk is full: note is taken of all of
+   * them at once, before that chunk is closed.
+   */
+  private placeOwn(bytes: number): number {
+    if (!this.own.continues(bytes)) this.noteRun()
+    const at = this.own.reserve(bytes)
+    if (this.runAt < 0) this.runAt = at
+    this.runEnd = at + bytes
+    return at
+  }
+
   private noteRun(): void {
     if (this.runAt >= 0) this.places.note(this.runAt, this.runEnd - this.runAt, this.set)
     this.runAt = -1
@@ -270,7 +261,7 @@ export class Taker {
     ownAt: number,
     isBare: boolean
   ): void {
-    const { ints, floats } = this.arena
+    const { ints } = this.arena
     const slots = this.mirrorSlots
     const first = this.outs[slots[0] as number] as OutLink
     const mirrorBytes = isBare ? HEADER_BYTES : bytes
@@ -285,11 +276,7 @@ export class Taker {
     const given = this.sequencer.give()
     const sequence = this.held.note(this.set, volume, given, dataBytes, intake.id, ordinal, ownAt)
     const flags = ints[i + RECORD_FLAGS] as number
-    ints[i + RECORD_HOLDERS] = this.mirrorBits.low
-    ints[i + RECORD_HOLDERS + 1] = this.mirrorBits.high
-    ints[i + RECORD_SOURCE] = intake.id
-    ints[i + RECORD_SET] = this.set
-    floats[(ownAt >>> 3) + RECORD_SEQUENCE] = sequence
+    this.tagCopy(this.arena, ownAt, intake.id, this.mirrorBits, sequence)
     const mirrorFlags = isBare ? flags | FLAG_METADATA | FLAG_MIRROR : flags | FLAG_MIRROR
     this.sendMirror(intake, ordinal, 0, first, firstAt, mirrorFlags, sequence)
     for (let n = 1; n < slots.length; n++) {
@@ -310,14 +297,8 @@ export class Taker {
     flags: number,
     sequence: number
   ): void {
-    const { ints, floats } = out.arena
-    const i = outAt >>> 2
-    ints[i + RECORD_FLAGS] = flags
-    ints[i + RECORD_HOLDERS] = this.mirrorBits.low
-    ints[i + RECORD_HOLDERS + 1] = this.mirrorBits.high
-    ints[i + RECORD_SOURCE] = intake.id
-    ints[i + RECORD_SET] = this.set
-    floats[(outAt >>> 3) + RECORD_SEQUENCE] = sequence
+    this.tagCopy(out.arena, outAt, intake.id, this.mirrorBits, sequence)
+    out.arena.ints[(outAt >>> 2) + RECORD_FLAGS] = flags
     intake.awaitCopy(ordinal, n, out.slot, out.sendCopy(outAt))
   }
 
@@ -345,14 +326,15 @@ export class Taker {
     intake.awaitRequest(ordinal, responsible, out.sendUpdate(outAt, ownAt))
   }
 
-  private tagCopy(arena: Arena, address: number, source: number, holders: SlotBits, stamp: number): void {
+  /** What the record of a source does not tell. @param sequence  or, of a request, its time stamp */
+  private tagCopy(arena: Arena, address: number, source: number, holders: SlotBits, sequence: number): void {
     const i = address >>> 2
     const { ints } = arena
     ints[i + RECORD_HOLDERS] = holders.low
     ints[i + RECORD_HOLDERS + 1] = holders.high
     ints[i + RECORD_SOURCE] = source
     ints[i + RECORD_SET] = this.set
-    arena.floats[(address >>> 3) + RECORD_SEQUENCE] = stamp
+    arena.floats[(address >>> 3) + RECORD_SEQUENCE] = sequence
   }
 
   /** Takes all parts of a transaction, or none: room for every copy of every part is found first. */

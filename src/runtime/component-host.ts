@@ -84,9 +84,7 @@ export class ThreadedComponents implements ComponentHost {
       nextId: () => this.nextId++,
       task: () => ({ ...setting.terms, memory: setting.memory }),
       onNotice: (notice) => setting.onNotice(notice),
-      onWarm: () => {
-        if (!this.isOver) setting.onSpare()
-      }
+      onWarm: () => setting.onSpare()
     })
     this.hangs = new HangWatch(setting.board, setting.hangTimeoutMs, setting.mirrors)
     this.timer = setInterval(() => this.tick(), this.hangs.tickMs)
@@ -130,7 +128,7 @@ export class ThreadedComponents implements ComponentHost {
   /** Everything is redundant: there is time for what takes a core for a while. */
   refill(): void {
     this.hangs.isRedundant()
-    if (!this.isOver) void this.spares.refill()
+    void this.spares.refill()
   }
 
   /** For tests: makes a component fail as a thread can. Its memory is overwritten when it has ended. */
@@ -252,7 +250,7 @@ export class ThreadedComponents implements ComponentHost {
   private tick(): void {
     const slots: number[] = []
     for (const [slot, component] of this.components.entries()) {
-      if (component?.thread.hasRun() === true && !component.isEnding && !component.isStopped) slots.push(slot)
+      if (component?.thread.hasRun() === true && !component.isStopped) slots.push(slot)
     }
     for (const slot of this.hangs.tick(slots, (slot) => this.setting.holdsNothing(slot))) {
       const component = this.components[slot] as Component

@@ -83,7 +83,7 @@ export class Spares {
         this.failedInARow = 0
         this.warming--
         this.warm.push(spare)
-        setting.onWarm()
+        if (!this.isOver) setting.onWarm()
         resolve()
       })
       const spare = { id: setting.nextId(), thread, bed: parkingIn(bed) }

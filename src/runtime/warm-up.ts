@@ -45,7 +45,8 @@ class Rehearsal {
   private readonly memory: GroupMemory
   private readonly board: Board
   private readonly agents: Agent[] = []
-  private readonly ports: { near: MessagePort; far: MessagePort }[] = []
+  /** By slot: the control thread's end. */
+  private readonly ports: MessagePort[] = []
   private readonly sources: { facts: SourceFacts; memory: SourceMemory; writer: SourceWriter }[] = []
   private readonly coordinator: Coordinator
 
@@ -88,7 +89,7 @@ class Rehearsal {
       if (failure % 2 === 1) this.coordinator.closeSet(undefined)
       this.settle()
     }
-    for (const { near } of this.ports) near.close()
+    for (const port of this.ports) port.close()
   }
 
   /** Taken, but not acknowledged when the one fails that should hold it: everybody drops it and it is taken again. */
@@ -105,17 +106,17 @@ class Rehearsal {
 
   private fail(slot: number): void {
     this.coordinator.failed(slot, true)
-    this.ports[slot]?.near.close()
+    this.ports[slot]?.close()
     this.begin(slot, undefined)
     this.coordinator.ready(slot)
   }
 
   /** As a thread is given it: what was posted is not made of quite the same numbers and objects. */
   private begin(slot: number, firstSet: number | undefined): void {
-    const { port1: near, port2: far } = new MessageChannel()
+    const { port1, port2 } = new MessageChannel()
     const posted = { slot, memory: componentMemory(this.memory, slot), protocol: PROTOCOL, firstSet }
-    const task: ComponentTask = { ...structuredClone(posted), secondaryOf: new Uint8Array(VOLUMES), port: far }
-    this.ports[slot] = { near, far }
+    const task: ComponentTask = { ...structuredClone(posted), secondaryOf: new Uint8Array(VOLUMES), port: port2 }
+    this.ports[slot] = port1
     this.agents[slot] = new ComponentAgent(task, this.board)
   }
 
@@ -151,7 +152,7 @@ class Rehearsal {
   }
 
   private mail(slot: number, mail: ComponentMail): void {
-    this.ports[slot]?.near.postMessage(mail)
+    this.ports[slot]?.postMessage(mail)
     this.board.addMail(slot)
     this.board.parking[slot]?.wake()
   }
@@ -218,7 +219,7 @@ function turn(agent: Agent): number {
   return agent.attend()
 }
 
-function step(agent: Pick<Agent, 'step'>): number {
+function step(agent: Agent): number {
   return agent.step()
 }
 
