@@ -9,7 +9,7 @@ import type { Latency } from './latency.ts'
 import { measureRates, type Pace, type Rate, ratioOf } from './measure.ts'
 import { openMessages } from './message-channel.ts'
 import type { Suite, SuiteSettings, Verdict } from './suite.ts'
-import { bytesPerSecond, cores, microseconds, nanoseconds, perSecond, size, spread, table } from './table.ts'
+import { microseconds, perSecond, RATE_CELLS, rateCells, size, table } from './table.ts'
 
 const TOPOLOGY = `
       source 0 (thread) --ring--> component 0 (thread) <--links--> component 1 .. C-1 (threads)
@@ -134,11 +134,7 @@ async function measureGroup(
 export const RATE_HEAD = [
   'update',
   'components',
-  'updates/s',
-  'lowest .. highest',
-  'bytes/s',
-  'cpu/update',
-  'cores own + other',
+  ...RATE_CELLS,
   'bare path',
   'times bare path',
   'times copies',
@@ -153,11 +149,7 @@ export function describeRate(result: GroupResult): string[] {
   return [
     size(lengthBytes),
     String(components),
-    perSecond(rate.median),
-    spread(rate),
-    bytesPerSecond(rate.median * lengthBytes),
-    nanoseconds(rate.cpuNs),
-    cores(rate),
+    ...rateCells(lengthBytes, rate),
     perSecond(bare.median),
     timesBare.toFixed(2),
     copies.toFixed(2),

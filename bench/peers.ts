@@ -8,7 +8,7 @@ import type { Peer, PeerContestant } from './peers/peer.ts'
 import { findProgram, type Program } from './peers/program.ts'
 import { REDIS_STREAM } from './peers/redis-stream.ts'
 import type { Suite, SuiteSettings, Verdict } from './suite.ts'
-import { bytesPerSecond, cores, nanoseconds, perSecond, size, spread, table } from './table.ts'
+import { RATE_CELLS, rateCells, size, table } from './table.ts'
 
 const TOPOLOGY = `
       group:          as in 'group': 2 sources, 4 components (threads), 1 mirror, 16 volumes, a set each 100 ms
@@ -123,27 +123,14 @@ function verdicts({ sizes }: PeersResult): Verdict[] {
   })
 }
 
-const HEAD = [
-  'update',
-  'way',
-  'updates/s',
-  'lowest .. highest',
-  'bytes/s',
-  'cpu/update',
-  'cores own + other',
-  'group by it'
-]
+const HEAD = ['update', 'way', ...RATE_CELLS, 'group by it']
 
 /** `cpu/update` is of this process; servers are in the other cores. */
 function describe({ lengthBytes, ways }: SizeResult): string[][] {
   return ways.map(({ rate, groupTimes, hasServers }) => [
     size(lengthBytes),
     rate.name,
-    perSecond(rate.median),
-    spread(rate),
-    bytesPerSecond(rate.median * lengthBytes),
-    nanoseconds(rate.cpuNs) + (hasServers ? ' + servers' : ''),
-    cores(rate),
+    ...rateCells(lengthBytes, rate, hasServers ? ' + servers' : ''),
     groupTimes.toFixed(1)
   ])
 }

@@ -1,3 +1,6 @@
+/** Volumes are never written as far as that: they take no room. */
+export const VOLUME_BYTES = 64 * 2 ** 20
+
 /** Where the n-th update of a source goes: all volumes in turn, one place after another. The same for every contestant. */
 export class Places {
   private readonly volumes: number

@@ -9,7 +9,7 @@ import { measureRates, type Rate } from './measure.ts'
 import { openMessages } from './message-channel.ts'
 import { OneWay } from './one-way.ts'
 import type { Suite, SuiteSettings } from './suite.ts'
-import { bytesPerSecond, cores, nanoseconds, perSecond, size, spread, table } from './table.ts'
+import { RATE_CELLS, rateCells, size, table } from './table.ts'
 
 const TOPOLOGY = `
       writer (thread)                                        reader (thread)
@@ -86,26 +86,8 @@ async function benchRing({ sizes, pace, print }: SuiteSettings): Promise<{ resul
   return { result, checks }
 }
 
-export const RING_HEAD = [
-  'update',
-  'way',
-  'updates/s',
-  'lowest .. highest',
-  'bytes/s',
-  'cpu/update',
-  'cores own + other',
-  'times postMessage'
-]
+export const RING_HEAD = ['update', 'way', ...RATE_CELLS, 'times postMessage']
 
 export function describeRing({ lengthBytes, rates }: RingResult): string[][] {
-  return rates.map((rate) => [
-    size(lengthBytes),
-    rate.name,
-    perSecond(rate.median),
-    spread(rate),
-    bytesPerSecond(rate.median * lengthBytes),
-    nanoseconds(rate.cpuNs),
-    cores(rate),
-    rate.ratio.toFixed(1)
-  ])
+  return rates.map((rate) => [size(lengthBytes), rate.name, ...rateCells(lengthBytes, rate), rate.ratio.toFixed(1)])
 }

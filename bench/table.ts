@@ -39,6 +39,28 @@ export function size(bytes: number): string {
   return bytes % 1024 === 0 ? `${bytes / 1024} KiB` : `${bytes} B`
 }
 
+/** The cells that every table of rates begins with. @param cpuNote  behind the processor time */
+export function rateCells(lengthBytes: number, rate: ShownRate, cpuNote = ''): string[] {
+  return [
+    perSecond(rate.median),
+    spread(rate),
+    bytesPerSecond(rate.median * lengthBytes),
+    nanoseconds(rate.cpuNs) + cpuNote,
+    cores(rate)
+  ]
+}
+
+interface ShownRate {
+  readonly median: number
+  readonly lowest: number
+  readonly highest: number
+  readonly cpuNs: number
+  readonly ownCores: number
+  readonly otherCores: number
+}
+
+export const RATE_CELLS = ['updates/s', 'lowest .. highest', 'bytes/s', 'cpu/update', 'cores own + other']
+
 export function spread({ lowest, highest }: { lowest: number; highest: number }): string {
   return `${perSecond(lowest)} .. ${perSecond(highest)}`
 }

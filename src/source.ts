@@ -19,7 +19,7 @@ import type { PrimarySource, Receipt, SourcePort, VolumeWriter } from './types.t
 import { asBytes, RingVolumeWriter } from './volume-writer.ts'
 
 /** One of so many updates is timed. */
-const SAMPLE_ONE_IN = 64
+export const SAMPLE_ONE_IN = 64
 
 export interface SourceHost {
   readonly facts: GroupFacts

@@ -1,8 +1,8 @@
 import { Board } from '../../src/memory/board.ts'
 import { BenchThread } from '../bench-thread.ts'
 import { type Check, notHung } from '../checks.ts'
-import type { SourceResult } from '../group/measured-group.ts'
 import type { Contestant } from '../measure.ts'
+import { elapsedMs, type PostRequest, type PostResult } from '../posting.ts'
 import { allocateBare, type BareMemory } from './memory.ts'
 
 export interface BareComponentData {
@@ -18,10 +18,6 @@ export interface BareSourceData {
   readonly lengthBytes: number
 }
 
-type SourceRequest =
-  | { readonly type: 'post'; readonly count: number }
-  | { readonly type: 'paced'; readonly perSecond: number; readonly forMs: number }
-
 /**
  * The yardstick of a group: the same hops, copies and wake-ups on the same number of threads, and nothing else.
  *
@@ -36,7 +32,7 @@ export class BarePath implements Contestant {
   private readonly lengthBytes: number
   private readonly components: BenchThread<'run', BareComponentResult>[]
   private readonly ends: Promise<BareComponentResult>[]
-  private readonly sources: BenchThread<SourceRequest, SourceResult>[]
+  private readonly sources: BenchThread<PostRequest, PostResult>[]
   private readonly posted: number[] = []
 
   constructor(components: number, sources: number, volumes: number, lengthBytes: number) {
@@ -56,9 +52,7 @@ export class BarePath implements Contestant {
   }
 
   async run(count: number): Promise<number> {
-    const share = Math.ceil(count / this.sources.length)
-    const results = await this.askAll({ type: 'post', count: share })
-    return (Math.max(...results.map((result) => result.endedAt)) - Math.min(...results.map((r) => r.beganAt))) / 1000
+    return elapsedMs(await this.askAll({ type: 'post', count: Math.ceil(count / this.sources.length) }))
   }
 
   /** @param perSecond  of all sources together */
@@ -81,7 +75,7 @@ export class BarePath implements Contestant {
     ]
   }
 
-  private async askAll(request: SourceRequest): Promise<SourceResult[]> {
+  private async askAll(request: PostRequest): Promise<PostResult[]> {
     const asked = this.sources.map((source) => source.ask(request))
     const results = await notHung(`${this.name}, ${this.lengthBytes} B: ${request.type}`, Promise.all(asked))
     for (const [source, result] of results.entries()) this.posted[source] = result.posted

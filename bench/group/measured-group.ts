@@ -5,6 +5,8 @@ import { BenchThread } from '../bench-thread.ts'
 import { type Check, notHung } from '../checks.ts'
 import type { Latency } from '../latency.ts'
 import type { Contestant } from '../measure.ts'
+import { VOLUME_BYTES } from '../places.ts'
+import { elapsedMs, type PostRequest, type PostResult } from '../posting.ts'
 import { size } from '../table.ts'
 
 export interface GroupSetting {
@@ -37,22 +39,11 @@ export interface SourceThreadData {
   readonly ownShare: number | undefined
 }
 
-export type SourceRequest =
-  | { readonly type: 'post'; readonly count: number }
-  | { readonly type: 'write-awaited' | 'write-flushed'; readonly forMs: number }
-  | { readonly type: 'paced'; readonly perSecond: number; readonly forMs: number }
+export type SourceRequest = PostRequest | { readonly type: 'write-awaited' | 'write-flushed'; readonly forMs: number }
 
-export interface SourceResult {
-  /** Microseconds by the clock that all threads share. */
-  readonly beganAt: number
-  readonly endedAt: number
-  /** Updates since the thread began. */
-  readonly posted: number
+export interface SourceResult extends PostResult {
   readonly latency?: Latency
 }
-
-/** Volumes are never written as far as that: they take no room. */
-export const VOLUME_BYTES = 64 * 2 ** 20
 
 /** A group with its source threads; counts what was posted and what its sets say. */
 export class MeasuredGroup implements Contestant {
@@ -104,8 +95,7 @@ export class MeasuredGroup implements Contestant {
 
   /** All sources post their share at once; the time is from the first update posted to the last one acknowledged. */
   async run(count: number): Promise<number> {
-    const results = await this.askAll({ type: 'post', count: Math.ceil(count / this.sources.length) })
-    return (Math.max(...results.map((result) => result.endedAt)) - Math.min(...results.map((r) => r.beganAt))) / 1000
+    return elapsedMs(await this.askAll({ type: 'post', count: Math.ceil(count / this.sources.length) }))
   }
 
   /** @param perSecond  of all sources together */

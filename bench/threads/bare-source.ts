@@ -5,22 +5,13 @@ import type { Parking } from '../../src/memory/parking.ts'
 import { FLAG_SAMPLED } from '../../src/memory/record.ts'
 import { SourceMemory } from '../../src/memory/source-memory.ts'
 import { SourceWriter } from '../../src/memory/source-writer.ts'
+import { SAMPLE_ONE_IN } from '../../src/source.ts'
 import type { BareSourceData } from '../bare/path.ts'
 import { answerRequests } from '../bench-thread.ts'
-import { type SourceResult, VOLUME_BYTES } from '../group/measured-group.ts'
 import { postPaced } from '../paced.ts'
 import { makePayload, numberPayload } from '../payload.ts'
-import { Places } from '../places.ts'
-
-type Request = { readonly type: 'post'; readonly count: number } | PacedRequest
-interface PacedRequest {
-  readonly type: 'paced'
-  readonly perSecond: number
-  readonly forMs: number
-}
-
-/** As often as a source of the group does. */
-const SAMPLE_ONE_IN = 64
+import { Places, VOLUME_BYTES } from '../places.ts'
+import type { PostRequest, PostResult } from '../posting.ts'
 
 const { memory: all, index, lengthBytes } = workerData as BareSourceData
 const { buffer, layout } = all.sources[index] as (typeof all.sources)[number]
@@ -61,7 +52,7 @@ function flush(): void {
   }
 }
 
-answerRequests<Request, SourceResult>((request) => {
+answerRequests<PostRequest, PostResult>((request) => {
   const beganAt = clockMicroseconds()
   if (request.type === 'post') for (let n = 0; n < request.count; n++) post()
   else postPaced(post, request.perSecond, request.forMs)
