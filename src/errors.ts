@@ -15,6 +15,7 @@ export type TidemarkErrorCode =
   | 'TIDEMARK_LOCKED'
   | 'TIDEMARK_NO_SPACE'
   | 'TIDEMARK_FENCED'
+  | 'TIDEMARK_LAG'
   | 'TIDEMARK_AUTH'
   | 'TIDEMARK_REMOTE'
 

@@ -71,6 +71,7 @@ export async function openGroup(options: GroupOptions): Promise<BackupGroup> {
     refetchModule: typeof checked.refetch === 'string' ? checked.refetch : undefined,
     policy: checked.responsibility,
     periodMs: checked.formationPeriodMs,
+    lagTargetMs: checked.lagTargetMs,
     spares: checked.spares,
     takeover: checked.takeover,
     hangTimeoutMs: checked.hangTimeoutMs,

@@ -22,6 +22,7 @@ export interface CheckedOptions {
   readonly ordering: Ordering
   readonly responsibility: ResponsibilityPolicy
   readonly formationPeriodMs: number
+  readonly lagTargetMs: number | undefined
   readonly componentMemoryBytes: number
   /** Undefined for 'discard'. */
   readonly secondary: { readonly directory: string; readonly components: number } | undefined
@@ -114,7 +115,6 @@ export function checkOptions(options: GroupOptions): CheckedOptions {
   if (typeof options !== 'object' || options === null) refuse('options', 'must be an object')
   const { lagTargetMs, spoolDirectory, spoolLimitBytes, takeover, hangTimeoutMs } = options
   const components = whole('components', options.components ?? 3, 2, LARGEST_COMPONENTS)
-  if (lagTargetMs !== undefined) notYet('lagTargetMs', 'a target for lag')
   if (spoolDirectory !== undefined) notYet('spoolDirectory', 'spooling formed sets')
   if (spoolLimitBytes !== undefined) notYet('spoolLimitBytes', 'spooling formed sets')
   return {
@@ -134,6 +134,7 @@ export function checkOptions(options: GroupOptions): CheckedOptions {
       'timestamp'
     ]),
     responsibility: oneOf('responsibility', options.responsibility ?? 'balanced', ['round-robin', 'balanced']),
+    lagTargetMs: lagTargetMs === undefined ? undefined : whole('lagTargetMs', lagTargetMs, 20, LARGEST_PERIOD_MS),
     formationPeriodMs: whole('formationPeriodMs', options.formationPeriodMs ?? 1000, 1, LARGEST_PERIOD_MS),
     componentMemoryBytes: whole(
       'componentMemoryBytes',

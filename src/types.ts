@@ -25,7 +25,10 @@ export interface GroupOptions {
   responsibility?: 'round-robin' | 'balanced'
   /** Formation period. Default 1000. With `lagTargetMs` it is the longest one. */
   formationPeriodMs?: number
-  /** Wanted upper bound of the age of the applied copy; periods adapt to hold it. Default: none. */
+  /**
+   * Wanted upper bound of the age of the applied copy, 20 or more; periods become as long as holds it, `formationPeriodMs` at most. A
+   * 'warning' TIDEMARK_LAG says when the age has been over it for as long as it is. Default: none.
+   */
   lagTargetMs?: number
   /** Memory in which one component holds updates. Default 256 MiB (taken from the system as it is used). */
   componentMemoryBytes?: number

@@ -4,6 +4,7 @@ import { SET_WINDOW } from '../memory/source-memory.ts'
 import { type CountedSource, LossError } from './conservation.ts'
 import { Losses } from './losses.ts'
 import type { Merging } from './merging.ts'
+import { Period } from './period.ts'
 import type { FinalPositions } from './rebuild.ts'
 import { balanced, type ResponsibilityPolicy, reassign, roundRobin } from './responsibility.ts'
 import { isAfter } from './set-identifier.ts'
@@ -19,6 +20,8 @@ export interface CoordinatorSetting {
   readonly tables: readonly SetTables[]
   readonly policy: ResponsibilityPolicy
   readonly periodMs: number
+  /** How old the applied copy may get, in milliseconds: periods are then as long as holds it, `periodMs` at most. */
+  readonly lagTargetMs?: number | undefined
   /** Number of secondary components; 0 when sets are formed and dropped. */
   readonly secondaries: number
   /** Copies beside the responsible component's have no bytes. */
@@ -35,6 +38,8 @@ export interface CoordinatorSetting {
   onReassigned?(view: number): void
   /** A view stands again. */
   onView(view: number): void
+  /** The applied copy is older than the target, by this age, and periods alone do not mend it. */
+  onLag?(ageMs: number): void
   // The simulator's deliberately broken variants replace them.
   readonly views?: typeof ViewChanges
   readonly merging?: typeof Merging
@@ -59,6 +64,8 @@ export class Coordinator {
   private ceiling: number
   private turn = 0
   private periodBegan: number
+  private readonly period: Period
+  private nowMs: number
   private lastConsistencyTime: number
   private readonly views: ViewChanges
   private closeAsked: { label: string | undefined; reason: CloseReason } | undefined
@@ -69,6 +76,8 @@ export class Coordinator {
     this.forming = setting.firstSet
     this.ceiling = setting.firstSet - 1
     this.periodBegan = nowMs
+    this.period = new Period(setting, nowMs)
+    this.nowMs = nowMs
     this.lastConsistencyTime = 0
     const { board, mirrors, secondaries, tables } = setting
     const shared = {
@@ -85,7 +94,7 @@ export class Coordinator {
       metadataOnly: setting.metadataOnly ?? false,
       merging: setting.merging,
       checkConservation: (set) => this.losses.check(set, this.loads),
-      onSet: (progress) => setting.onSet(progress),
+      onSet: (progress) => this.onSet(progress),
       askToClose: () => this.closeSet(undefined),
       wakeComponents: () => this.wakeComponents(),
       wakeSecondaries: () => this.wakeSecondaries()
@@ -146,6 +155,10 @@ export class Coordinator {
   get applyingSet(): number | null {
     return this.line.applying
   }
+  /** Milliseconds that formation periods last now. */
+  get periodMs(): number {
+    return this.period.lengthMs
+  }
   /** Applying pauses before the next set while it is held. */
   get applyHeld(): boolean {
     return this.line.applyHeld
@@ -172,14 +185,22 @@ export class Coordinator {
    */
   step(nowMs: number, wallMs: number): number {
     this.lastConsistencyTime = Math.max(this.lastConsistencyTime, wallMs)
+    this.nowMs = nowMs
     this.views.step()
     this.stepMerging()
     while (this.line.apply() || (this.views.stands && (this.line.advance() || this.closeIfDue(nowMs)))) {
       // Each of them may have made another one possible.
     }
-    const dueInMs = this.periodBegan + this.setting.periodMs - nowMs
+    const lagMs = this.period.lagToWarnOf(nowMs)
+    if (lagMs !== undefined) this.setting.onLag?.(lagMs)
+    const dueInMs = this.periodBegan + this.period.lengthMs - nowMs
     // The period is over and the set could not be closed: what it waits for rings.
-    return dueInMs > 0 ? dueInMs : this.setting.periodMs
+    return dueInMs > 0 ? dueInMs : this.period.lengthMs
+  }
+
+  private onSet(progress: SetProgress): void {
+    if (progress.state === 'applied') this.period.applied(progress.endedAtMs, this.nowMs, progress.updates)
+    this.setting.onSet(progress)
   }
 
   /** Bytes that were fetched again bind sets together as soon as all that was posted before has been taken. */
@@ -303,7 +324,7 @@ export class Coordinator {
 
   private reasonToClose(nowMs: number): CloseReason | undefined {
     if (this.closeAsked !== undefined) return this.closeAsked.reason
-    if (nowMs - this.periodBegan >= this.setting.periodMs) return 'period'
+    if (nowMs - this.periodBegan >= this.period.lengthMs) return 'period'
     if (this.isShortOfMemory()) return 'memory'
     return undefined
   }

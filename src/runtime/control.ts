@@ -74,6 +74,7 @@ export class Control {
         tables: openTables(memory),
         policy: options.policy,
         periodMs: options.periodMs,
+        lagTargetMs: options.lagTargetMs,
         secondaries,
         metadataOnly: protocol.metadataOnly,
         firstSet: (this.directory?.lastSet ?? 0) + 1,
@@ -84,7 +85,8 @@ export class Control {
           this.times.reassigned()
           this.components.spoil()
         },
-        onView: (view) => this.onView(view)
+        onView: (view) => this.onView(view),
+        onLag: (ageMs) => this.warnOfLag(ageMs)
       },
       performance.now()
     )
@@ -292,6 +294,17 @@ export class Control {
     for (const record of this.times.redundant(view + 1, updates, bytes)) this.tell({ type: 'view', record })
     // Not now: those who go on taking need the cores first.
     setImmediate(() => this.components.refill())
+  }
+
+  private warnOfLag(ageMs: number): void {
+    const { lagTargetMs } = this.options
+    const lagMs = Math.round(ageMs)
+    const periodMs = Math.round(this.coordinator.periodMs)
+    const message = `the applied copy is ${lagMs} ms old, its target is ${lagTargetMs} ms: the secondary is too slow for what is written, or stands still`
+    this.tell({
+      type: 'warning',
+      error: new TidemarkError('TIDEMARK_LAG', message, { lagMs, lagTargetMs, periodMs }).toRecord()
+    })
   }
 
   private warn(message: string, details: Record<string, unknown>): void {

@@ -22,6 +22,7 @@ export interface ControlOptions {
   readonly protocol: ProtocolOptions
   readonly policy: ResponsibilityPolicy
   readonly periodMs: number
+  readonly lagTargetMs: number | undefined
   readonly spares: number
   readonly takeover: 'spare' | 'survivors'
   readonly hangTimeoutMs: number

@@ -50,7 +50,7 @@ describe('opening', () => {
       ['secondary.history', { ...good, secondary: { directory: 'x', history: { sets: 3 } } }],
       ['mirrorContent', { ...good, mirrorContent: 'everything' }],
       ['refetch', { ...good, mirrorContent: 'metadata' }],
-      ['lagTargetMs', { ...good, lagTargetMs: 100 }]
+      ['lagTargetMs', { ...good, lagTargetMs: 19 }]
     ]
     for (const [option, options] of bad) {
       const error = await refusal(options)
