@@ -11,6 +11,8 @@ import { SET_WINDOW, SET_WINDOW_MASK } from './source-memory.ts'
  *      secondary lines  one per secondary component: journaled, applied, written bytes; committed, applying, marked
  *      parking          one line per slot and secondary component
  *      responsibility   SET_WINDOW tables of one byte a volume: the slot that is responsible
+ *      set facts        per set of the window what its commit record says; then, per secondary component and set of the window,
+ *                       what its journal holds of the set
  *      samples          per slot a small ring of measured acknowledge latencies in microseconds
  *
  * Set identifiers here are their low 32 bits (set-identifier.ts). The table of a set is written before the forming set
@@ -89,6 +91,8 @@ const STATS = 16
 
 /** Of one set, float64 each: what its commit record says. Written by the control thread before the set may be transferred. */
 const SET_FACTS = 4
+/** Of one set in one secondary component's journal, float64 each: which set (whole number), its updates, its data bytes. */
+const PART_FACTS = 4
 
 const SAMPLES = 2048
 const SAMPLE_INTS = LINE_INTS + SAMPLES
@@ -102,6 +106,8 @@ export class Board {
   readonly parking: readonly Parking[]
   /** [(set & SET_WINDOW_MASK) * 4]: consistency time (ms since the epoch), updates, bytes. */
   readonly setFacts: Float64Array<SharedArrayBuffer>
+  /** [(secondary * SET_WINDOW + (set & SET_WINDOW_MASK)) * 4] */
+  private readonly partFacts: Float64Array<SharedArrayBuffer>
   private readonly group: Int32Array<SharedArrayBuffer>
   private readonly near: Float64Array<SharedArrayBuffer>
   private readonly timers: BigInt64Array<SharedArrayBuffer>
@@ -149,6 +155,8 @@ export class Board {
       () => new Uint8Array(buffer, take(layout.volumes), layout.volumes)
     )
     this.setFacts = new Float64Array(buffer, take(SET_WINDOW * SET_FACTS * 8), SET_WINDOW * SET_FACTS)
+    const partFacts = secondaryLines * SET_WINDOW * PART_FACTS
+    this.partFacts = new Float64Array(buffer, take(partFacts * 8), partFacts)
     const samplesAt = take(layout.slots * SAMPLE_INTS * 4)
     this.samples = Array.from(
       { length: layout.slots },
@@ -163,6 +171,7 @@ export class Board {
       lines * LINE_BYTES +
         SET_WINDOW * linesFor(layout.volumes) +
         linesFor(SET_WINDOW * SET_FACTS * 8) +
+        linesFor(Math.max(1, layout.secondaries) * SET_WINDOW * PART_FACTS * 8) +
         linesFor(layout.slots * SAMPLE_INTS * 4)
     )
   }
@@ -467,6 +476,24 @@ export class Board {
   }
   setFact(set: number, which: 0 | 1 | 2): number {
     return this.setFacts[(set & SET_WINDOW_MASK) * SET_FACTS + which] as number
+  }
+
+  /** What a secondary component has journaled of a set (whole number); before it tells that it has. */
+  storePartFacts(secondary: number, set: number, updates: number, bytes: number): void {
+    const at = this.partFactsAt(secondary, set)
+    this.partFacts[at + 1] = updates
+    this.partFacts[at + 2] = bytes
+    this.partFacts[at] = set
+  }
+  /** Whether it has journaled a part of this set: one that holds nothing is not sent. The set is told journaled, not secured. */
+  hasPart(secondary: number, set: number): boolean {
+    return this.partFacts[this.partFactsAt(secondary, set)] === set
+  }
+  partFact(secondary: number, set: number, which: 1 | 2): number {
+    return this.partFacts[this.partFactsAt(secondary, set) + which] as number
+  }
+  private partFactsAt(secondary: number, set: number): number {
+    return (secondary * SET_WINDOW + (set & SET_WINDOW_MASK)) * PART_FACTS
   }
 
   // Latency samples: the component overwrites the oldest, whoever reads keeps a cursor of its own.

@@ -32,6 +32,8 @@ export interface CoordinatorSetting {
   raiseCeiling(set: number): void
   /** A set has become formed, secured or applied. */
   onSet(progress: SetProgress): void
+  /** The first secondary component is told the name of a set before the board says that it may be committed. */
+  tellLabel?(set: number, label: string): void
   /** Acknowledged positions are final and sources are attached: members are told before they rebuild. */
   publishFinal(positions: FinalPositions): void
   /** Roles are given anew. */
@@ -95,6 +97,7 @@ export class Coordinator {
       merging: setting.merging,
       checkConservation: (set) => this.losses.check(set, this.loads),
       onSet: (progress) => this.onSet(progress),
+      tellLabel: (set, label) => setting.tellLabel?.(set, label),
       askToClose: () => this.closeSet(undefined),
       wakeComponents: () => this.wakeComponents(),
       wakeSecondaries: () => this.wakeSecondaries()

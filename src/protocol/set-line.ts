@@ -48,6 +48,8 @@ export interface SetLineSetting {
   /** Everything acknowledged in the set is held; throws if not. */
   checkConservation(set: number): ManifestSum
   onSet(progress: SetProgress): void
+  /** The first secondary component is told the name of a set before the board says that it may be committed. */
+  tellLabel(set: number, label: string): void
   /** Ends the period soon. */
   askToClose(): void
   wakeComponents(): void
@@ -179,11 +181,11 @@ export class SetLine {
       if (earlier.state === 'journaled') isAlone = false
     }
     const { board, secondaries } = this.setting
-    if (secondaries === 0 || (progress.updates === 0 && isAlone)) {
+    if (secondaries === 0 || (!isSent(progress) && isAlone)) {
       this.secure(progress)
       return true
     }
-    if (progress.updates === 0) return this.journaled(progress)
+    if (!isSent(progress)) return this.journaled(progress)
     if (this.lacksBytes(progress.set)) return false
     progress.state = 'transferring'
     board.storeTransfer(progress.set | 0)
@@ -234,6 +236,9 @@ export class SetLine {
       sum(({ updates }) => updates),
       sum(({ bytes }) => bytes)
     )
+    // Only the instant of the last one will be in the volumes: it bears the name.
+    const label = group.findLast((one) => one.label !== undefined)?.label
+    if (label !== undefined) this.setting.tellLabel(progress.set, label)
     for (const one of group) one.together = progress.set
     progress.state = 'committing'
     board.storeCommit(progress.set | 0)
@@ -273,7 +278,7 @@ export class SetLine {
       return this.finishApply(group)
     }
     if (oldest.state !== 'secured' || this.applyHeld) return false
-    if (secondaries === 0 || group.every(({ updates }) => updates === 0)) return this.finishApply(group)
+    if (secondaries === 0 || !group.some(isSent)) return this.finishApply(group)
     for (const one of group) one.state = 'applying'
     board.storeApply(last.set | 0)
     this.setting.wakeSecondaries()
@@ -289,4 +294,9 @@ export class SetLine {
     }
     return true
   }
+}
+
+/** One that holds nothing costs the secondary nothing, unless it was named: then it is to be found again. */
+function isSent({ updates, label }: SetProgress): boolean {
+  return updates > 0 || label !== undefined
 }

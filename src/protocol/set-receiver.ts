@@ -2,9 +2,9 @@ import type { Arena } from '../memory/arena.ts'
 import { type Board, FIRST_VIEW, PHASE_REBUILD, PHASE_RUN, PHASE_STOP } from '../memory/board.ts'
 import { ENTRY_PART_BEGIN, ENTRY_PART_END, ENTRY_UPDATE, entryKind, entryValue, type Link } from '../memory/link.ts'
 import { expandSet, isAfter } from './set-identifier.ts'
-import type { SetStore, StoreProgress } from './set-store.ts'
+import type { ResumedProgress, SetStore, StoreProgress } from './set-store.ts'
 import { assert, type Surroundings } from './setting.ts'
-import { loadTold, tellResumed } from './told.ts'
+import { journaledParts, loadTold, tellResumed } from './told.ts'
 
 /** Entries read from one link before another one has its turn. */
 const BATCH = 1024
@@ -24,6 +24,8 @@ export interface ReceiverSetting {
   readonly resume?: boolean
   /** New members have memory of their own: the last moment to put it into `arenas`. */
   readonly beforeRebuild?: () => void
+  /** The name of a set that is to be committed; told before the board says so. Without it none has a name. */
+  readonly labelOf?: (set: number) => string | undefined
   readonly surroundings: Surroundings
 }
 
@@ -51,7 +53,7 @@ export class SetReceiver {
    */
   private joined: boolean
   /** What the predecessor may have died before telling. */
-  private untold: StoreProgress | undefined
+  private untold: ResumedProgress | undefined
   /** Sets (whole numbers) up to which this component has got. */
   private journaled: number
   private applied: number
@@ -197,8 +199,10 @@ export class SetReceiver {
     this.store.gather()
     // A component may have died, and its memory been given to another, while we read: then it is sent again.
     if (board.loadView() !== this.view) return 0
-    this.store.sync()
+    const { updates, bytes } = this.store.sync()
     this.journaled = this.receiving
+    // Before it is told: what has told journaled is counted in the commit record.
+    board.storePartFacts(index, this.journaled, updates, bytes)
     this.parts = 0
     this.ended.fill(0)
     this.receiving = 0
@@ -211,10 +215,7 @@ export class SetReceiver {
     const { board, surroundings } = this.setting
     const commit = expandSet(board.loadCommit(), this.committed)
     if (commit > this.committed) {
-      this.store.commit(commit, board.setFact(commit, 0), board.setFact(commit, 1), board.setFact(commit, 2))
-      this.committed = commit
-      board.storeCommitted(commit | 0)
-      surroundings.ring()
+      this.commit(commit)
       return 1
     }
     const apply = expandSet(board.loadApply(), this.announced)
@@ -235,6 +236,16 @@ export class SetReceiver {
       return 1
     }
     return 0
+  }
+
+  private commit(set: number): void {
+    const { board, surroundings, labelOf } = this.setting
+    const [consistencyTime, updates, bytes] = [board.setFact(set, 0), board.setFact(set, 1), board.setFact(set, 2)]
+    const parts = journaledParts(board, this.committed, set)
+    this.store.commit({ set, consistencyTime, updates, bytes, parts, label: labelOf?.(set) })
+    this.committed = set
+    board.storeCommitted(set | 0)
+    surroundings.ring()
   }
 
   private apply(): number {

@@ -10,6 +10,31 @@ export interface StoreProgress {
   readonly marked: number
 }
 
+/** What a secondary component's journal holds of a set. */
+export interface PartFacts {
+  readonly updates: number
+  /** Data bytes: a range that reads as zeros has none. */
+  readonly bytes: number
+}
+
+/** What is recorded of a set that is whole: of all of them, where several are committed together. */
+export interface SetFacts {
+  readonly set: number
+  /** Milliseconds since the epoch. */
+  readonly consistencyTime: number
+  /** As acknowledged; the parts may hold fewer. */
+  readonly updates: number
+  readonly bytes: number
+  /** By secondary component. */
+  readonly parts: readonly PartFacts[]
+  readonly label: string | undefined
+}
+
+export interface ResumedProgress extends StoreProgress {
+  /** Of the sets that are journaled here and not told applied, in order. */
+  readonly parts: readonly (PartFacts & { readonly set: number })[]
+}
+
 /**
  * Where a secondary component puts sets: files at run time, memory in the simulator. Every call does its work before it
  * returns. Set identifiers are whole numbers here, not their low bits.
@@ -29,15 +54,15 @@ export interface SetStore {
    * @param told  what the predecessor had told: all that anyone can have acted on
    * @returns how far it really was, durably by now; nowhere less
    */
-  resume(told: StoreProgress): StoreProgress
+  resume(told: StoreProgress): ResumedProgress
   begin(set: number): void
   /** The record at this byte address; its memory stays as it is until the set is secured. */
   append(arena: Arena, address: number): void
   /** Reads all that was lent and not read yet: afterwards that memory is not looked at again. */
   gather(): void
-  /** Makes what was gathered durable. */
-  sync(): void
-  commit(set: number, consistencyTime: number, updates: number, bytes: number): void
+  /** Makes what was gathered durable, and says what that is. */
+  sync(): PartFacts
+  commit(facts: SetFacts): void
   announce(set: number): void
   beginApply(set: number): void
   /** Applies some of it, newest bytes of each range. True when all of it is durable in the volumes. */

@@ -80,6 +80,7 @@ export class Control {
         firstSet: (this.directory?.lastSet ?? 0) + 1,
         raiseCeiling: (set) => this.directory?.raiseCeiling(set),
         onSet: (progress) => this.onSet(progress),
+        tellLabel: (set, label) => this.secondaries.tellLabel(set, label),
         publishFinal: (positions) => this.publish(positions),
         onReassigned: () => {
           this.times.reassigned()
@@ -412,7 +413,7 @@ export class Control {
       afterMs: performance.now() - endedAtMs
     }
     if (state === 'applied') this.lastApplied = record
-    if (state === 'secured') this.secondaries.works()
+    if (state === 'secured') this.secondaries.secured(set)
     this.tell({ type: 'set', record, positions: this.positions() })
   }
 

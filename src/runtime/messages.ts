@@ -156,7 +156,10 @@ export type ComponentMail =
   | { readonly type: 'fail'; readonly how: FailureKind }
 
 /** What the control thread posts to a secondary component. */
-export type SecondaryMail = Extract<ComponentMail, { type: 'arena' }>
+export type SecondaryMail =
+  | Extract<ComponentMail, { type: 'arena' }>
+  /** Only to the first one: the name of a set that is about to be committed. */
+  | { readonly type: 'label'; readonly set: number; readonly label: string }
 
 export type FailureKind = 'terminate' | 'exit' | 'throw' | 'hang'
 
@@ -186,5 +189,7 @@ export interface SecondaryTask {
   readonly lastSet: number
   /** It takes the place of a component that has died, and goes on with its files. */
   readonly resume?: boolean
+  /** Names of sets that are not secured, as its predecessor was told them. */
+  readonly labels: ReadonlyMap<number, string>
   readonly port: MessagePort
 }

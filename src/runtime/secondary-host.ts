@@ -29,6 +29,8 @@ export class SecondaryHost {
   private readonly setting: SecondaryHostSetting
   private readonly pool = new ThreadPool('secondary-thread')
   private readonly threads: HostedThread[] = []
+  /** Names of sets that are not secured. */
+  private readonly labels = new Map<number, string>()
   private isOver = false
   private deaths = 0
 
@@ -47,9 +49,16 @@ export class SecondaryHost {
     for (const thread of this.threads) thread.port.postMessage(mail)
   }
 
-  /** A set has been secured: they do work. */
-  works(): void {
+  /** The first one is told before the board says that the set may be committed; one in its place is told again. */
+  tellLabel(set: number, label: string): void {
+    this.labels.set(set, label)
+    this.threads[0]?.port.postMessage({ type: 'label', set, label } satisfies SecondaryMail)
+  }
+
+  /** Sets up to it have been secured: they do work. */
+  secured(upTo: number): void {
     this.deaths = 0
+    for (const set of this.labels.keys()) if (set <= upTo) this.labels.delete(set)
   }
 
   /** For tests: its thread is ended. */
@@ -70,7 +79,8 @@ export class SecondaryHost {
     const { memory, directory, secondaryOf, lastSet, onNotice } = this.setting
     const keeps = Array.from(secondaryOf.keys()).filter((volume) => secondaryOf[volume] === index)
     const store = (directory as SecondaryDirectory).storeOptions(index, keeps)
-    const thread = this.pool.start<SecondaryTask>({ index, memory, store, lastSet, resume }, onNotice)
+    const labels = index === 0 ? this.labels : new Map()
+    const thread = this.pool.start<SecondaryTask>({ index, memory, store, lastSet, resume, labels }, onNotice)
     this.threads[index] = thread
     thread.ended.then((cause) => this.replace(index, thread, cause))
     return thread

@@ -1,4 +1,4 @@
-import { receiveMessageOnPort, threadId } from 'node:worker_threads'
+import { threadId } from 'node:worker_threads'
 import { Arena } from '../memory/arena.ts'
 import { Board } from '../memory/board.ts'
 import { clockMicroseconds } from '../memory/clock.ts'
@@ -7,7 +7,8 @@ import { SetReceiver } from '../protocol/set-receiver.ts'
 import { FileSetStore } from '../secondary/file-store.ts'
 import { runDutyCycle, untilItEnds } from './duty-cycle.ts'
 import { openArenas, openLink } from './group-memory.ts'
-import type { SecondaryMail, SecondaryTask, ThreadNotice, ThreadOutcome } from './messages.ts'
+import type { SecondaryTask, ThreadNotice, ThreadOutcome } from './messages.ts'
+import { SecondaryMailbox } from './secondary-mailbox.ts'
 
 /**
  * A secondary component on its thread. Its file calls are synchronous: a thread may be ended only between them, and what it
@@ -22,6 +23,9 @@ function receiveSets(task: SecondaryTask): void {
   const board = new Board(memory.board, memory.boardLayout)
   const arenas = openArenas(memory)
   const tell = (notice: ThreadNotice): void => port.postMessage(notice)
+  const mailbox = new SecondaryMailbox(port, task.labels, (slot, buffer) => {
+    arenas[slot] = new Arena(buffer, memory.arenaLayout)
+  })
   const store = new FileSetStore(task.store)
   const receiver = new SetReceiver(
     {
@@ -29,12 +33,8 @@ function receiveSets(task: SecondaryTask): void {
       board,
       links: memory.drains.map((row) => openLink(memory, row[index] as SharedArrayBuffer)),
       arenas,
-      beforeRebuild: () => {
-        for (let got = receiveMessageOnPort(port); got; got = receiveMessageOnPort(port)) {
-          const { slot, buffer } = got.message as SecondaryMail
-          arenas[slot] = new Arena(buffer, memory.arenaLayout)
-        }
-      },
+      beforeRebuild: () => mailbox.read(),
+      labelOf: (set) => mailbox.takeLabel(set),
       lastSet: task.lastSet,
       resume: task.resume === true,
       surroundings: {

@@ -68,4 +68,6 @@ export interface Part {
   readonly set: number
   readonly path: string
   readonly frames: FloatTable
+  /** Data bytes. */
+  readonly bytes: number
 }

@@ -1,34 +1,11 @@
 import fs from 'node:fs'
 import path from 'node:path'
-import { crc32 } from 'node:zlib'
+import { type Commit, encodeCommit, readRecord } from './commit-record.ts'
 import { ioError, readIfThere, replaceFile, syncDirectory, writeFully } from './files.ts'
 
-/**
- * Says which sets are whole, records of 56 bytes: a set is secured when its record is durable, not before and not otherwise.
- *
- *      0         4         8          16                  24         32        40            48
- *      +---------+---------+----------+-------------------+----------+---------+-------------+-----------+
- *      | magic   | crc32   | set      | consistency time  | updates  | bytes   | components  | first     |
- *      +---------+---------+----------+-------------------+----------+---------+-------------+-----------+
- *
- * `first`  the first set that is secured and applied together with it; 0: itself alone
- *
- * From `set` on float64 each; the checksum covers them. Records of applied sets are left out when the log is written anew.
- */
-export interface Commit {
-  readonly set: number
-  /** Milliseconds since the epoch. */
-  readonly time: number
-  readonly updates: number
-  readonly bytes: number
-  readonly components: number
-  /** The first of the sets that are secured and applied as one, up to `set`; absent where it is alone. */
-  readonly first?: number
-}
+export type { Commit, CommitPart } from './commit-record.ts'
 
-/** 'TMK1', little-endian. */
-const MAGIC = 0x314b4d54
-const RECORD_BYTES = 56
+/** Written anew when it is longer, and half of it is not needed any more. */
 const LARGEST_BYTES = 1 << 20
 
 export interface CommitsFound {
@@ -36,116 +13,130 @@ export interface CommitsFound {
   readonly commits: Commit[]
   /** A damaged record lies somewhere before that of this set; 0 for none. One at the end was never durable: nobody was told. */
   readonly damagedBefore: number
-  /** Where the last valid record ends. */
-  readonly end: number
+  /** Every record is there twice, and nothing else. */
+  readonly isWhole: boolean
 }
 
 export function readCommits(file: string): CommitsFound {
-  let bytes: Buffer | null
+  let log: Buffer | null
   try {
-    bytes = readIfThere(file)
+    log = readIfThere(file)
   } catch (cause) {
     throw ioError('read', file, cause)
   }
   const commits: Commit[] = []
-  let damaged = false
   let damagedBefore = 0
-  let end = 0
-  for (let at = 0; bytes !== null && at + RECORD_BYTES <= bytes.length; at += RECORD_BYTES) {
-    const commit = decode(bytes.subarray(at, at + RECORD_BYTES))
-    if (commit === null) {
-      damaged = true
-      continue
-    }
-    commits.push(commit)
-    if (damaged) damagedBefore = commit.set
-    damaged = false
-    end = at + RECORD_BYTES
+  let isWhole = true
+  for (let at = 0; log !== null && at < log.length; ) {
+    const record = readRecord(log, at)
+    if (record === null) return { commits, damagedBefore, isWhole: false }
+    commits.push(record.commit)
+    if (record.followsDamage) damagedBefore = record.commit.set
+    isWhole &&= record.isWhole && !record.followsDamage
+    at = record.end
   }
-  return { commits, damagedBefore, end }
+  return { commits, damagedBefore, isWhole }
 }
 
+/** The file holds these afterwards; after a crash, these or what it held before. */
+export function writeCommits(file: string, commits: readonly Commit[]): void {
+  try {
+    replaceFile(file, Buffer.concat(commits.map(encodeCommit)))
+  } catch (cause) {
+    throw ioError('write anew', file, cause)
+  }
+}
+
+/** What its writer, dead or killed, has written to the file and may not have synced: the name of the file, too. */
+export function syncCommits(file: string): void {
+  try {
+    const fd = fs.openSync(file, 'r+')
+    try {
+      fs.fdatasyncSync(fd)
+    } finally {
+      fs.closeSync(fd)
+    }
+    syncDirectory(path.dirname(file))
+  } catch (cause) {
+    throw ioError('sync', file, cause)
+  }
+}
+
+/** Says which sets are whole: a set is secured when its record is durable, not before and not otherwise. */
 export class CommitLog {
   private readonly file: string
   private readonly largest: number
   private fd: number
-  private length: number
-  /** Of sets that are not marked as applied. */
-  private pending: Commit[]
+  /** Of sets that are not marked as applied, and of those that are kept. In order. */
+  private readonly kept: { readonly commit: Commit; readonly length: number }[] = []
+  private length = 0
+  /** Of the kept ones. */
+  private keptLength = 0
 
   /** @param largestBytes  it is written anew when it is longer */
   constructor(file: string, largestBytes = LARGEST_BYTES) {
     this.file = file
     this.largest = largestBytes
-    const { commits, end } = readCommits(file)
-    this.pending = commits
-    // An invalid record at the end was never durable: the next one takes its place.
-    this.length = end
-    try {
-      this.fd = fs.openSync(file, 'r+')
-      // A writer that died may have synced neither its last record nor the name of a log that it had written anew.
-      fs.fdatasyncSync(this.fd)
-      syncDirectory(path.dirname(file))
-    } catch (cause) {
-      throw ioError('open', file, cause)
-    }
+    const { commits, isWhole } = readCommits(file)
+    for (const commit of commits) this.keep(commit, encodeCommit(commit).length)
+    this.length = this.keptLength
+    // One that is damaged gets its second copy back; what follows the last was never durable.
+    if (isWhole) syncCommits(file)
+    else writeCommits(file, commits)
+    this.fd = this.open()
   }
 
   /** Durable when it returns. */
   append(commit: Commit): void {
-    const record = encode(commit)
+    const record = encodeCommit(commit)
     try {
-      writeFully(this.fd, record, 0, RECORD_BYTES, this.length)
+      writeFully(this.fd, record, 0, record.length, this.length)
       fs.fdatasyncSync(this.fd)
     } catch (cause) {
       throw ioError('write', this.file, cause)
     }
-    this.length += RECORD_BYTES
-    this.pending.push(commit)
+    this.length += record.length
+    this.keep(commit, record.length)
   }
 
   find(set: number): Commit | undefined {
-    return this.pending.find((commit) => commit.set === set)
+    return this.kept.findLast(({ commit }) => commit.set === set)?.commit
   }
 
-  /** Sets up to it are durably marked as applied. */
-  forget(upTo: number): void {
-    this.pending = this.pending.filter((commit) => commit.set > upTo)
-    if (this.length < this.largest) return
-    try {
-      replaceFile(this.file, Buffer.concat(this.pending.map(encode)))
-      fs.closeSync(this.fd)
-      this.fd = fs.openSync(this.file, 'r+')
-    } catch (cause) {
-      throw ioError('write anew', this.file, cause)
+  /**
+   * Sets up to it are durably marked as applied: their records may go.
+   * @param keptFrom  those of this set and of later ones stay all the same
+   */
+  forget(upTo: number, keptFrom = Number.POSITIVE_INFINITY): void {
+    for (let oldest = this.kept[0]; oldest !== undefined; oldest = this.kept[0]) {
+      const { commit, length } = oldest
+      if (commit.set > upTo || commit.set >= keptFrom) break
+      this.kept.shift()
+      this.keptLength -= length
     }
-    this.length = this.pending.length * RECORD_BYTES
+    // By half at least, so that long logs are not written anew for each set.
+    if (this.length < this.largest || this.keptLength > this.length / 2) return
+    const commits = this.kept.map(({ commit }) => commit)
+    writeCommits(this.file, commits)
+    fs.closeSync(this.fd)
+    this.fd = this.open()
+    this.length = this.keptLength
   }
 
   close(): void {
     fs.closeSync(this.fd)
   }
-}
 
-function encode(commit: Commit): Buffer {
-  const record = Buffer.alloc(RECORD_BYTES)
-  const { set, time, updates, bytes, components, first = 0 } = commit
-  for (const [n, value] of [set, time, updates, bytes, components, first].entries())
-    record.writeDoubleLE(value, 8 + n * 8)
-  record.writeUInt32LE(MAGIC, 0)
-  record.writeUInt32LE(crc32(record.subarray(8)), 4)
-  return record
-}
+  private keep(commit: Commit, length: number): void {
+    this.kept.push({ commit, length })
+    this.keptLength += length
+  }
 
-function decode(record: Buffer): Commit | null {
-  if (record.readUInt32LE(0) !== MAGIC || record.readUInt32LE(4) !== crc32(record.subarray(8))) return null
-  const first = record.readDoubleLE(48)
-  return {
-    set: record.readDoubleLE(8),
-    time: record.readDoubleLE(16),
-    updates: record.readDoubleLE(24),
-    bytes: record.readDoubleLE(32),
-    components: record.readDoubleLE(40),
-    ...(first !== 0 && { first })
+  private open(): number {
+    try {
+      return fs.openSync(this.file, 'r+')
+    } catch (cause) {
+      throw ioError('open', this.file, cause)
+    }
   }
 }

@@ -228,7 +228,7 @@ function createImage(image: string, size: number): void {
 
 function recoverExisting(layout: Layout, format: Format, signal: AbortSignal | undefined): void {
   checkImages(layout, format)
-  recover(layout, format, signal)
+  recover(layout, format, { signal })
 }
 
 function checkImages(layout: Layout, format: Format): void {

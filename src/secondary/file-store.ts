@@ -1,13 +1,13 @@
 import { TidemarkError } from '../errors.ts'
 import type { Arena } from '../memory/arena.ts'
-import type { SetStore, StoreProgress } from '../protocol/set-store.ts'
+import type { PartFacts, ResumedProgress, SetFacts, SetStore, StoreProgress } from '../protocol/set-store.ts'
 import { Applier } from './applier.ts'
 import type { Part } from './block.ts'
 import { CommitLog, readCommits } from './commit-log.ts'
 import { type Layout, layoutOf } from './format.ts'
 import { Images, type StoreVolume } from './images.ts'
 import { Journal } from './journal.ts'
-import { checkLeft, readLeft } from './left-segments.ts'
+import { checkLeft, checkManifests, readLeft } from './left-segments.ts'
 import { waitingCommits } from './recover.ts'
 import { StateFile } from './state.ts'
 
@@ -77,17 +77,21 @@ export class FileSetStore implements SetStore {
    * A part is told applied only when the images hold it durably; and while one is not told, its set is not marked and no later
    * set is announced, so that it can be applied again, from its start, before anything that must come after it.
    */
-  resume(told: StoreProgress): StoreProgress {
+  resume(told: StoreProgress): ResumedProgress {
     const { component } = this.options
     const left = readLeft(this.layout.journal, component, told.applied)
     // Before anything is cut off: a damaged journal stays as it was found.
-    checkLeft(left, component, this.setsExpected(told))
+    if (told.journaled > told.applied) checkLeft(left, component, told.journaled)
+    // Read while the first component may write to it: a set that is committed later is the last one that was told journaled.
+    const { commits } = readCommits(this.layout.commits)
+    checkManifests(left, component, commits, told.applied)
     this.journal.takeOver(left)
     for (const { parts } of left) this.parts.push(...parts)
     const journaled = Math.max(told.journaled, this.parts.at(-1)?.set ?? 0)
     this.lastBegun = journaled
     this.lastSynced = journaled
-    return component === 0 ? this.resumeCommon(told, journaled) : { ...told, journaled }
+    const parts = this.parts.map((part) => ({ set: part.set, ...factsOf(part) }))
+    return { ...(component === 0 ? this.resumeCommon(told, journaled) : { ...told, journaled }), parts }
   }
 
   begin(set: number): void {
@@ -105,20 +109,29 @@ export class FileSetStore implements SetStore {
     this.journal.gather()
   }
 
-  sync(): void {
-    this.parts.push(this.journal.sync())
+  sync(): PartFacts {
+    const part = this.journal.sync()
+    this.parts.push(part)
     this.lastSynced = this.lastBegun
+    return factsOf(part)
   }
 
-  commit(set: number, consistencyTime: number, updates: number, bytes: number): void {
-    const { components } = this.options
+  commit({ set, consistencyTime, updates, bytes, parts, label }: SetFacts): void {
     const commits = this.common()
     const { securedSet } = this.state.current
     if (set <= securedSet) throw this.outOfOrder('committed', set, securedSet)
     // What was journaled before and has no record of its own is secured with it.
     const first = this.parts.find((part) => part.set > securedSet && part.set < set)?.set
     // In this order: what the state calls secured has its record.
-    commits.append({ set, time: consistencyTime, updates, bytes, components, ...(first !== undefined && { first }) })
+    commits.append({
+      set,
+      time: consistencyTime,
+      updates,
+      bytes,
+      parts,
+      ...(first !== undefined && { first }),
+      ...(label !== undefined && { label })
+    })
     this.state.secure(set, consistencyTime)
   }
 
@@ -185,20 +198,6 @@ export class FileSetStore implements SetStore {
     this.commits?.close()
   }
 
-  /**
-   * What others rely on being in this component's journal, not yet applied. The commit log is read while the first component
-   * may write to it: a set that is committed later is the last one that was told journaled.
-   */
-  private setsExpected(told: StoreProgress): Set<number> {
-    const sets = new Set<number>()
-    for (const { set, updates, first = set } of readCommits(this.layout.commits).commits) {
-      // Of those that are secured as one, the first is one that was sent.
-      if (set > told.applied && updates > 0) sets.add(first)
-    }
-    if (told.journaled > told.applied) sets.add(told.journaled)
-    return sets
-  }
-
   /** The files of what they have in common are synced when they are opened: what is read here is durable. */
   private resumeCommon(told: StoreProgress, journaled: number): StoreProgress {
     const last = waitingCommits(this.layout, this.state.current).at(-1)
@@ -233,4 +232,8 @@ export class FileSetStore implements SetStore {
     const message = `secondary component ${component}: set ${set} cannot be ${what}, set ${after} comes before`
     return new TidemarkError('TIDEMARK_CORRUPT', message, { component, set, after })
   }
+}
+
+function factsOf(part: Part): PartFacts {
+  return { updates: part.frames.length, bytes: part.bytes }
 }

@@ -101,7 +101,8 @@ export function readSegment(segment: SegmentName, each: (part: Part, end: number
         if (block.updates !== reading.frames.length || block.data !== reading.data) {
           return { path: segment.path, position, reason: `set ${block.set} ends with other totals than it has` }
         }
-        each({ set: block.set, path: segment.path, frames: reading.frames }, block.end)
+        const { frames, data: bytes } = reading
+        each({ set: block.set, path: segment.path, frames, bytes }, block.end)
         reading = null
       }
       position = block.end

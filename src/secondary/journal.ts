@@ -205,7 +205,7 @@ export class Journal {
     }
     segment.lastSet = this.set
     this.frames = null
-    return { set: this.set, path: segment.path, frames }
+    return { set: this.set, path: segment.path, frames, bytes: this.data }
   }
 
   /** Where the part's data is read from. */

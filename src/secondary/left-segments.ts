@@ -1,5 +1,7 @@
 import type { Part } from './block.ts'
+import type { Commit } from './commit-log.ts'
 import { listSegments, missingPart, readSegment, type SegmentEnd } from './journal-reader.ts'
+import { isAsListed, isCovered } from './manifest.ts'
 
 /** A segment as a component that died has left it. */
 export interface LeftSegment {
@@ -29,12 +31,29 @@ export function readLeft(journal: string, component: number, applied: number): L
   })
 }
 
+/** Others may rely on the set that was told last: it must be there. */
+export function checkLeft(left: readonly LeftSegment[], component: number, journaled: number): void {
+  if (left.some(({ parts }) => parts.some(({ set }) => set === journaled))) return
+  throw missingPart(component, journaled, 'it was told to be there', endsOf(left))
+}
+
 /** Without this, a set whose part was damaged would be taken for one of which nothing came, and be applied without it. */
-export function checkLeft(left: readonly LeftSegment[], component: number, expected: ReadonlySet<number>): void {
-  const missing = new Set(expected)
-  for (const { parts } of left) for (const { set } of parts) missing.delete(set)
-  for (const set of missing) {
-    const ends = left.flatMap(({ end }) => (end === null ? [] : [end]))
-    throw missingPart(component, set, 'it was told to be there', ends)
+export function checkManifests(
+  left: readonly LeftSegment[],
+  component: number,
+  commits: readonly Commit[],
+  applied: number
+): void {
+  const parts = left.flatMap((segment) => segment.parts)
+  for (const commit of commits) {
+    if (commit.set <= applied) continue
+    const covered = parts.filter(({ set }) => isCovered(commit, set))
+    if (!isAsListed(commit, component, covered)) {
+      throw missingPart(component, commit.first ?? commit.set, 'the set was secured', endsOf(left))
+    }
   }
+}
+
+function endsOf(left: readonly LeftSegment[]): SegmentEnd[] {
+  return left.flatMap(({ end }) => (end === null ? [] : [end]))
 }

@@ -2,12 +2,21 @@ import fs from 'node:fs'
 import { TidemarkError } from '../errors.ts'
 import { Applier } from './applier.ts'
 import type { Part } from './block.ts'
-import { type Commit, readCommits } from './commit-log.ts'
-import { ioError, replaceFile } from './files.ts'
+import { type Commit, readCommits, syncCommits, writeCommits } from './commit-log.ts'
+import { ioError } from './files.ts'
 import { type Format, imagePath, type Layout } from './format.ts'
 import { Images } from './images.ts'
 import { listSegments, missingPart, readSegment, type SegmentEnd, type SegmentName } from './journal-reader.ts'
+import { isAsListed, isCovered } from './manifest.ts'
 import { type SecondaryState, StateFile } from './state.ts'
+
+export interface RecoverOptions {
+  readonly signal?: AbortSignal | undefined
+  /** The records of applied sets from this one on stay in the commit log. */
+  readonly keptFrom?: number
+}
+
+const NOTHING_KEPT = Number.POSITIVE_INFINITY
 
 interface Found {
   /** By set, then by component. */
@@ -20,23 +29,23 @@ interface Found {
  * been begun; parts of sets that were never secured are dropped. Afterwards the journal is empty. The caller holds the
  * lock. Can be killed and started again at any point.
  */
-export function recover(layout: Layout, format: Format, signal?: AbortSignal): void {
+export function recover(layout: Layout, format: Format, options: RecoverOptions = {}): void {
   const state = StateFile.open(layout.state, 'write')
   try {
     const waiting = waitingCommits(layout, state.current)
     const segments = listSegments(layout.journal)
-    if (waiting.length > 0) redo(layout, format, state, waiting, segments, signal)
-    empty(layout, state, segments)
+    if (waiting.length > 0) redo(layout, format, state, waiting, segments, options.signal)
+    empty(layout, state, segments, options.keptFrom ?? NOTHING_KEPT)
   } finally {
     state.close()
   }
 }
 
 /** After an orderly end, nothing is left to do: the journal need not stay until the next opening. The caller holds the lock. */
-export function tidy(layout: Layout): void {
+export function tidy(layout: Layout, keptFrom = NOTHING_KEPT): void {
   const state = StateFile.open(layout.state, 'write')
   try {
-    if (waitingCommits(layout, state.current).length === 0) empty(layout, state, listSegments(layout.journal))
+    if (waitingCommits(layout, state.current).length === 0) empty(layout, state, listSegments(layout.journal), keptFrom)
   } finally {
     state.close()
   }
@@ -72,6 +81,8 @@ function redo(
     const found = findParts(segments, (set) => waiting.some((commit) => isCovered(commit, set)))
     // All of them are looked for before the first is applied: a damaged journal leaves the images as they are.
     const complete = waiting.map((commit) => partsOf(commit, found))
+    // What a killed writer wrote last is perhaps not on the disk yet: no image may be ahead of the record that says why.
+    syncCommits(layout.commits)
     const applier = new Applier(images, format.volumes.length)
     for (const [n, commit] of waiting.entries()) {
       signal?.throwIfAborted()
@@ -83,10 +94,6 @@ function redo(
   } finally {
     images.close()
   }
-}
-
-function isCovered(commit: Commit, set: number): boolean {
-  return set <= commit.set && set >= (commit.first ?? commit.set)
 }
 
 function findParts(segments: readonly SegmentName[], isWanted: (set: number) => boolean): Found {
@@ -106,23 +113,18 @@ function findParts(segments: readonly SegmentName[], isWanted: (set: number) => 
 
 /** In the order in which they are applied: set by set, where several were secured as one. */
 function partsOf(commit: Commit, found: Found): Part[] {
-  // A set without updates may be secured without having been sent.
-  if (commit.updates === 0) return []
-  const isAlone = commit.first === undefined
-  const covered = [...found.parts.keys()].filter((set) => isCovered(commit, set)).sort((a, b) => a - b)
-  const sets = isAlone ? [commit.set] : covered
-  const parts = sets.flatMap((set) =>
-    Array.from({ length: commit.components }, (_, component) => {
-      const part = found.parts.get(set)?.get(component)
-      if (part !== undefined) return part
-      throw missingPart(component, set, 'the set was secured', found.ends)
-    })
-  )
-  // Which of them hold nothing, and were not sent, the record does not say: all together they have its updates.
-  if (!isAlone && parts.reduce((sum, part) => sum + part.frames.length, 0) !== commit.updates) {
-    throw missingPart(0, commit.first as number, 'it was secured together with later ones', found.ends)
+  const sets = [...found.parts.keys()].filter((set) => isCovered(commit, set)).sort((a, b) => a - b)
+  const partIn = (set: number, component: number): Part[] => {
+    const part = found.parts.get(set)?.get(component)
+    return part === undefined ? [] : [part]
   }
-  return parts
+  const components = [...commit.parts.keys()]
+  for (const component of components) {
+    const own = sets.flatMap((set) => partIn(set, component))
+    if (isAsListed(commit, component, own)) continue
+    throw missingPart(component, commit.first ?? commit.set, 'the set was secured', found.ends)
+  }
+  return sets.flatMap((set) => components.flatMap((component) => partIn(set, component)))
 }
 
 function apply(applier: Applier, part: Part): void {
@@ -135,14 +137,18 @@ function apply(applier: Applier, part: Part): void {
   }
 }
 
-/** Nothing of the journal is needed once the state says applied. */
-function empty(layout: Layout, state: StateFile, segments: readonly SegmentName[]): void {
+/** Nothing of the journal is needed once the state says applied; of the records only those that are kept. */
+function empty(layout: Layout, state: StateFile, segments: readonly SegmentName[], keptFrom: number): void {
   // Once more, durably: a killed process may have written the mark without having synced it.
   state.mark(state.current.appliedSet, state.current.appliedTime)
+  const { commits } = readCommits(layout.commits)
   try {
     for (const segment of segments) fs.unlinkSync(segment.path)
-    replaceFile(layout.commits, '')
   } catch (cause) {
     throw ioError('empty', layout.journal, cause)
   }
+  writeCommits(
+    layout.commits,
+    commits.filter(({ set }) => set >= keptFrom)
+  )
 }

@@ -27,6 +27,9 @@ export interface Coverage {
   /** Updates of which the bytes were fetched again from the primary; sets that were applied together with an earlier one. */
   refetched: number
   merged: number
+  /** Sets that were closed with a name, with updates and without. */
+  named: number
+  namedIdle: number
   views: number
 }
 
@@ -54,6 +57,8 @@ const NAMES: readonly (keyof Coverage)[] = [
   'secondaryDeaths',
   'refetched',
   'merged',
+  'named',
+  'namedIdle',
   'views'
 ]
 

@@ -10,7 +10,8 @@ import {
   RECORD_SOURCE,
   RECORD_VOLUME
 } from '../memory/record.ts'
-import type { SetStore, StoreProgress } from '../protocol/set-store.ts'
+import type { PartFacts, ResumedProgress, SetFacts, SetStore, StoreProgress } from '../protocol/set-store.ts'
+import { Violation } from './violation.ts'
 
 export interface StoredUpdate {
   readonly source: number
@@ -27,7 +28,7 @@ export interface StoredUpdate {
 export interface SecondaryImages {
   readonly images: readonly Uint8Array[]
   journaled(component: number, set: number, updates: readonly StoredUpdate[]): void
-  committed(set: number): void
+  committed(set: number, label: string | undefined): void
   announced(set: number): void
   beginApply(set: number): void
   marked(set: number): void
@@ -83,14 +84,17 @@ export class MemoryStore implements SetStore {
   }
 
   /** As in files: what was told to be applied is, and everything else is as durable as it is here. */
-  resume(told: StoreProgress): StoreProgress {
+  resume(told: StoreProgress): ResumedProgress {
     const { disk } = this
     if (told.journaled > told.applied && !disk.parts.has(told.journaled)) {
       throw new Error(`component ${this.component} has lost its part of set ${told.journaled}`)
     }
     const journaled = Math.max(told.journaled, disk.journaled)
-    if (this.component !== 0) return { ...told, journaled }
+    const waiting = [...disk.parts].filter(([set]) => set > told.applied)
+    const parts = waiting.map(([set, updates]) => ({ set, ...factsOf(updates) }))
+    if (this.component !== 0) return { ...told, journaled, parts }
     return {
+      parts,
       journaled,
       applied: told.applied,
       committed: Math.max(told.committed, disk.committed),
@@ -113,15 +117,29 @@ export class MemoryStore implements SetStore {
     this.places.length = 0
   }
 
-  sync(): void {
+  sync(): PartFacts {
     this.disk.parts.set(this.receiving, this.gathered)
     this.disk.journaled = this.receiving
     this.shared.journaled(this.component, this.receiving, this.gathered)
+    return factsOf(this.gathered)
   }
 
-  commit(set: number): void {
+  commit({ set, parts, label }: SetFacts): void {
+    this.checkManifest(set, parts)
     this.disk.committed = set
-    this.shared.committed(set)
+    this.shared.committed(set, label)
+  }
+
+  /** It lists exactly what all components have journaled of the sets that are committed by it. */
+  private checkManifest(set: number, parts: readonly PartFacts[]): void {
+    for (const [component, listed] of parts.entries()) {
+      const covered = [...diskOf(this.shared, component).parts].filter(
+        ([other]) => other > this.disk.committed && other <= set
+      )
+      const found = factsOf(covered.flatMap(([, updates]) => updates))
+      if (found.updates === listed.updates && found.bytes === listed.bytes) continue
+      throw new Violation('I2', `the record of set ${set} lists ${listed.updates} updates, there are ${found.updates}`)
+    }
   }
 
   announce(set: number): void {
@@ -163,6 +181,13 @@ export class MemoryStore implements SetStore {
   /** By sequence within each volume. Overridden in the broken variant only. */
   protected inOrder(updates: readonly StoredUpdate[]): StoredUpdate[] {
     return [...updates].sort((a, b) => a.volume - b.volume || a.sequence - b.sequence)
+  }
+}
+
+function factsOf(updates: readonly StoredUpdate[]): PartFacts {
+  return {
+    updates: updates.length,
+    bytes: updates.reduce((sum, { data }) => sum + (data?.length ?? 0), 0)
   }
 }
 

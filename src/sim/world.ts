@@ -70,6 +70,9 @@ export class World {
   private readonly primary: Primary
   /** By slot: fetched bytes on their way to the component. */
   private readonly mail: { view: number; id: number; bytes: Uint8Array }[][] = []
+  /** Names of sets: told to the secondary; in commit records. */
+  private readonly labels = new Map<number, string>()
+  private readonly recordedLabels = new Map<number, string | undefined>()
   /** What members are told before they rebuild. */
   private facts: ((slot: number) => ViewFacts) | undefined
   private rung = true
@@ -120,6 +123,7 @@ export class World {
         firstSet: scenario.firstSet,
         raiseCeiling: () => {},
         onSet: (progress) => this.onSet(progress),
+        tellLabel: (set, label) => this.labels.set(set, label),
         publishFinal: (positions) => this.publish(positions),
         onView: (view) => this.onView(view),
         ...(options.variant?.merging && { merging: options.variant.merging }),
@@ -207,7 +211,8 @@ export class World {
         arenas: this.wiring.arenas,
         lastSet: this.scenario.firstSet - 1,
         surroundings,
-        resume
+        resume,
+        labelOf: (set) => this.labels.get(set)
       },
       new Store(index, this.images)
     )
@@ -378,8 +383,10 @@ export class World {
   }
 
   private onSet(progress: SetProgress): void {
-    const { set, state, updates } = progress
+    const { set, state, updates, label } = progress
     this.story?.set(progress)
+    if (state === 'secured' && this.scenario.secondaries > 0) this.checkLabel(progress)
+    if (state === 'applied' && label !== undefined) this.coverage[updates === 0 ? 'namedIdle' : 'named']++
     const isEmpty = updates === 0 || this.scenario.secondaries === 0
     if (state === 'formed') this.coverage.sets++
     if (state === 'secured' && progress.together !== set) this.coverage.merged++
@@ -387,8 +394,16 @@ export class World {
     if (state === 'secured' && isEmpty) this.checker.securedEmpty(set, this.scenario.secondaries === 0)
     if (state === 'applied' && isEmpty) this.checker.applied(set, undefined)
     if (state === 'applied' && this.scenario.interleaveOneIn > 0 && this.random.chance(8)) {
-      this.coordinator.closeSet(undefined)
+      this.coordinator.closeSet(set % 2 === 0 ? `after-${set}` : undefined)
     }
+  }
+
+  /** The record that secures a named set bears its name, or that of a later one which it covers too. */
+  private checkLabel({ set, label, together }: SetProgress): void {
+    if (label === undefined) return
+    const recorded = this.recordedLabels.get(together)
+    if (recorded === label || (recorded !== undefined && together > set)) return
+    throw new Violation('I2', `set ${set} was secured without its name, '${label}': ${recorded}`)
   }
 
   /** Sums over components; those that have died took theirs along. */
@@ -403,7 +418,10 @@ export class World {
         this.story?.journaled(component, set, updates)
         this.checker.journal(set, updates)
       },
-      committed: (set) => this.checker.committed(set),
+      committed: (set, label) => {
+        this.recordedLabels.set(set, label)
+        this.checker.committed(set)
+      },
       announced: (set) => this.story?.line(`secondary: set ${set} is brought into the volumes`),
       beginApply: () => {},
       marked: (set) => {

@@ -1,6 +1,12 @@
+import path from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { failSecondaryComponent } from '../../src/chaos.ts'
 import type { SetReport } from '../../src/index.ts'
+import { readCommits } from '../../src/secondary/commit-log.ts'
 import { imageOf, openTestGroup, temporaryDirectory } from './support.ts'
+
+const HOUR_MS = 3600_000
+const NOTHING = { updates: 0, bytes: 0 }
 
 describe('sets', () => {
   test('closeSet names a set; it is formed, secured, applied in order, with what it holds', async () => {
@@ -32,6 +38,41 @@ describe('sets', () => {
     const named = reports.filter(({ label }) => label !== undefined)
     expect(named.map(({ label }) => label)).toEqual(['first', 'second', 'third'])
     expect(new Set(named.map(({ set }) => set)).size).toBe(3)
+  })
+
+  test('a name is in the commit record, also of a set without updates; sets without both have none', async () => {
+    const directory = temporaryDirectory()
+    const group = await openTestGroup({ secondary: { directory }, formationPeriodMs: HOUR_MS })
+    const named = await group.closeSet({ label: 'nothing-yet' })
+    await group.closeSet()
+    const { set } = await group.openSource('s').volume('a').write(0, Buffer.alloc(10, 1))
+    await group.closeSet({ label: 'with-updates' })
+    await group.whenApplied(set)
+    const log = path.join(directory, 'tidemark/commits.log')
+    expect(readCommits(log).commits).toMatchObject([
+      { set: named.set, label: 'nothing-yet', updates: 0, parts: [NOTHING, NOTHING] },
+      { set, label: 'with-updates', updates: 1, bytes: 10, parts: [{ updates: 1, bytes: 10 }, NOTHING] }
+    ])
+    await group.close()
+    expect(imageOf(directory, 'a').subarray(0, 11)).toEqual(Buffer.from([...Buffer.alloc(10, 1), 0]))
+  })
+
+  test('names come into the records also when the component that writes them dies again and again', async () => {
+    const directory = temporaryDirectory()
+    const group = await openTestGroup({ secondary: { directory }, formationPeriodMs: HOUR_MS })
+    const source = group.openSource('s')
+    const labels = Array.from({ length: 24 }, (_, n) => `point-${n}`)
+    for (const [n, label] of labels.entries()) {
+      await source.volume('a').write(n, Buffer.of(n + 1))
+      // From before the set is told to be closed until it is long secured: the death comes at another moment each time.
+      const closing = group.closeSet({ label })
+      for (let turns = 0; turns < n; turns++) await new Promise(setImmediate)
+      const replaced = failSecondaryComponent(group, 0)
+      await group.whenApplied((await closing).set)
+      await replaced
+    }
+    const { commits } = readCommits(path.join(directory, 'tidemark/commits.log'))
+    expect(commits.map(({ label }) => label)).toEqual(labels)
   })
 
   test('whenApplied without a set waits for the last acknowledged update and does not end the period', async () => {

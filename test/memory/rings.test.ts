@@ -224,6 +224,9 @@ describe('Board', () => {
         [(v) => at.storeApplied(n, v), () => at.loadApplied(n)],
         [(v) => at.storeWritten(n, v), () => at.loadWritten(n)]
       )
+      for (let set = 1; set <= SET_WINDOW; set++) {
+        words.push([(v) => at.storePartFacts(n, set, v, 1), () => at.partFact(n, set, 1)])
+      }
     }
     for (let set = 0; set < SET_WINDOW; set++) {
       words.push([(v) => at.storeSetFacts(set, v, 1, 2), () => at.setFact(set, 0)])
@@ -237,6 +240,16 @@ describe('Board', () => {
     // The words of counters and parking are not among them either.
     expect(at.takeGroupSequences(5, 1)).toBe(1)
     expect(at.takeStamps(0, 1)).toBe(1)
+  })
+
+  test('what a component has journaled of a set is told of that set only', () => {
+    const at = board()
+    const set = 2 ** 40 + 3
+    at.storePartFacts(1, set, 7, 900)
+    expect([at.partFact(1, set, 1), at.partFact(1, set, 2)]).toEqual([7, 900])
+    expect([at.hasPart(1, set), at.hasPart(0, set), at.hasPart(1, set + 1)]).toEqual([true, false, false])
+    // Of a set a window later, or with the same low bits, nothing has been told.
+    expect([at.hasPart(1, set + SET_WINDOW), at.hasPart(1, set + 2 ** 32)]).toEqual([false, false])
   })
 
   test('time stamps are unique and increasing, whatever the clock says', () => {

@@ -22,7 +22,7 @@ import type { SetProgress } from '../../src/protocol/set-line.ts'
 import { SetReceiver } from '../../src/protocol/set-receiver.ts'
 import { type MirrorTarget, type Ordering, type Place, settingOf } from '../../src/protocol/setting.ts'
 import { SourceIntake } from '../../src/protocol/source-intake.ts'
-import { MemoryStore, type StoredUpdate } from '../../src/sim/memory-store.ts'
+import { MemoryStore, type SecondaryImages, type StoredUpdate } from '../../src/sim/memory-store.ts'
 
 /** What differs from a group of three components, one mirror, three volumes and no secondary. */
 export interface GroupShape {
@@ -182,6 +182,9 @@ export class TestGroup {
   readonly sources: TestSource[] = []
   readonly images: readonly Uint8Array[]
   readonly journaled: JournaledPart[] = []
+  readonly committed: { set: number; label: string | undefined }[] = []
+  /** Names that the first secondary component was told. */
+  private readonly labels = new Map<number, string>()
   /** Snapshots, in the order in which they were reported. */
   readonly reports: SetProgress[] = []
   readonly ceilings: number[] = []
@@ -221,6 +224,7 @@ export class TestGroup {
         firstSet,
         raiseCeiling: (set) => this.ceilings.push(set),
         onSet: (progress) => this.reports.push({ ...progress }),
+        tellLabel: (set, label) => this.labels.set(set, label),
         publishFinal: () => {},
         onView: () => {}
       },
@@ -247,18 +251,20 @@ export class TestGroup {
       return new BackupComponent(settingOf(place, firstSet | 0), shape.parts)
     })
     this.images = each(volumes, () => new Uint8Array(VOLUME_BYTES))
+    const labelOf = (set: number): string | undefined => this.labels.get(set)
+    const kept: SecondaryImages = {
+      images: this.images,
+      journaled: (secondary, set, updates) => this.journaled.push({ secondary, set, updates }),
+      committed: (set, label) => this.committed.push({ set, label }),
+      announced: () => {},
+      beginApply: () => {},
+      marked: () => {}
+    }
     this.receivers = each(secondaries, (index) => {
-      const store = new MemoryStore(index, {
-        images: this.images,
-        journaled: (secondary, set, updates) => this.journaled.push({ secondary, set, updates }),
-        committed: () => {},
-        announced: () => {},
-        beginApply: () => {},
-        marked: () => {}
-      })
+      const store = new MemoryStore(index, kept)
       const links = this.drains.map((row) => row[index] as Link)
       return new SetReceiver(
-        { index, board: this.board, links, arenas: this.arenas, lastSet: firstSet - 1, surroundings },
+        { index, board: this.board, links, arenas: this.arenas, lastSet: firstSet - 1, surroundings, labelOf },
         store
       )
     })

@@ -58,6 +58,23 @@ describe('R9: formation periods', () => {
     expect(group.coordinator.formingSet).toBe(3)
   })
 
+  test('a named set is committed with its name, also without updates; one without a name and updates is not', () => {
+    const group = new TestGroup({ secondaries: 2 })
+    group.closeSet('idle')
+    group.closeSet()
+    const source = group.openSource(0)
+    source.post({ volume: 0 })
+    group.settle()
+    group.closeSet('with-updates')
+    expect(group.committed).toEqual([
+      { set: 1, label: 'idle' },
+      { set: 3, label: 'with-updates' }
+    ])
+    expect(group.journaled.filter(({ set }) => set === 1).map(({ updates }) => updates)).toEqual([[], []])
+    for (const set of [1, 2, 3]) expect(group.statesOf(set)).toEqual(ALL_STATES)
+    expect(group.board.loadMarked()).toBe(3)
+  })
+
   test('asked for while another set is closing: waits for it, keeps the label', () => {
     const group = new TestGroup()
     const source = group.openSource(0)

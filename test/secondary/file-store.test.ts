@@ -1,7 +1,6 @@
 import fs from 'node:fs'
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { CommitLog, readCommits } from '../../src/secondary/commit-log.ts'
 import { inspectDirectory } from '../../src/secondary/report.ts'
 import { bytesOf, errorOf, Rig, seeded, temporaryDirectory } from './support.ts'
 
@@ -316,7 +315,7 @@ describe('the way of a set', () => {
   test('sets of which nothing came are applied and marked, also over gaps', () => {
     const directory = temporaryDirectory()
     const rig = new Rig({ directory })
-    rig.first.commit(4, 4000, 0, 0)
+    rig.commit(4, 0)
     rig.apply(4)
     expect(rig.first.writtenBytes).toBe(0)
     expect(inspectDirectory(directory)).toMatchObject({ clean: true, appliedSet: 4, consistencyTime: 4000 })
@@ -337,21 +336,5 @@ describe('the way of a set', () => {
     rig.apply(1)
     expect(() => rig.first.announce(1)).toThrow('set 1 cannot be announced')
     rig.close()
-  })
-
-  test('the commit log is written anew without what is applied', () => {
-    const file = path.join(temporaryDirectory(), 'commits.log')
-    fs.writeFileSync(file, '')
-    const log = new CommitLog(file, 300)
-    for (let set = 1; set <= 100; set++) {
-      log.append({ set, time: set * 10, updates: set, bytes: 5, components: 2 })
-      if (set > 3) log.forget(set - 3)
-      const { commits, damagedBefore } = readCommits(file)
-      expect(damagedBefore).toBe(0)
-      expect(commits.slice(-3).map((commit) => commit.set)).toEqual([set - 2, set - 1, set].filter((n) => n > 0))
-      expect(fs.statSync(file).size).toBeLessThan(420)
-    }
-    expect(readCommits(file).commits.at(-1)).toEqual({ set: 100, time: 1000, updates: 100, bytes: 5, components: 2 })
-    log.close()
   })
 })

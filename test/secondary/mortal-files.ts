@@ -113,6 +113,10 @@ export class MortalFiles {
       this.point()
       renameSync(from, to)
       this.unnamed.add(to)
+      this.unnamed.delete(from)
+      // What is under the name now is the other file.
+      if (this.unsynced.delete(from)) this.unsynced.add(to)
+      else this.unsynced.delete(to)
     })
     replaced('unlinkSync').mockImplementation((file: string) => {
       this.point()

@@ -1,10 +1,16 @@
 import fs from 'node:fs'
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { encodeCommit } from '../../src/secondary/commit-record.ts'
 import { openExistingDirectory } from '../../src/secondary/directory.ts'
 import { inspectDirectory } from '../../src/secondary/report.ts'
 import { openSecondary } from '../../src/secondary/secondary.ts'
 import { bytesOf, errorOf, flipByte, Rig, segmentOf, temporaryDirectory } from './support.ts'
+
+const RECORD_BYTES = encodeCommit({
+  ...{ set: 1, time: 1000, updates: 4, bytes: 0 },
+  parts: Array.from({ length: 2 }, () => ({ updates: 2, bytes: 3000 }))
+}).length
 
 /** Two components, volume a of the first and b of the second. Set 1 is applied. */
 function started(): Rig {
@@ -113,7 +119,8 @@ describe('killed', () => {
     rig.commit(2, 4)
     fs.writeFileSync(rig.directory.layout.state, before)
     const { commits } = rig.directory.layout
-    fs.truncateSync(commits, fs.statSync(commits).size - 1)
+    // Of its two copies not even the first is whole.
+    fs.truncateSync(commits, fs.statSync(commits).size - RECORD_BYTES / 2 - 1)
     rig.kill()
     reopenAndExpect(rig, 1)
   })
@@ -266,7 +273,10 @@ describe('damage', () => {
   })
 
   test('a lost or damaged commit record is noticed', () => {
-    const { directory } = spoilt((rig) => flipByte(rig.directory.layout.commits, 20))
+    const flipRecord = (file: string, n: number): void => {
+      for (const copy of [0, RECORD_BYTES / 2]) flipByte(file, n * RECORD_BYTES + copy + 20)
+    }
+    const { directory } = spoilt((rig) => flipRecord(rig.directory.layout.commits, 0))
     expect(errorOf(() => inspectDirectory(directory)).code).toBe('TIDEMARK_CORRUPT')
     expect(errorOf(() => openExistingDirectory(directory))).toMatchObject({
       code: 'TIDEMARK_CORRUPT',
@@ -279,7 +289,7 @@ describe('damage', () => {
       rig.commit(set, 4)
     }
     rig.kill()
-    flipByte(rig.directory.layout.commits, 56 + 20)
+    flipRecord(rig.directory.layout.commits, 1)
     const error = errorOf(() => openExistingDirectory(rig.directory.layout.directory))
     expect(error).toMatchObject({ code: 'TIDEMARK_CORRUPT', details: { before: 3 } })
     expectSets(rig, 1)

@@ -16,6 +16,7 @@ import {
   RECORD_VOLUME,
   recordBytesFor
 } from '../../src/memory/record.ts'
+import type { PartFacts } from '../../src/protocol/set-store.ts'
 import { type DirectoryOptions, openDirectory, type SecondaryDirectory } from '../../src/secondary/directory.ts'
 import { FileSetStore } from '../../src/secondary/file-store.ts'
 
@@ -82,6 +83,7 @@ export class Rig {
   readonly records = new Records()
   /** By component: volumes by turns. */
   readonly keeps: number[][]
+  private parts: PartFacts[] = []
 
   constructor(options: Partial<DirectoryOptions> & { directory: string }, segmentBytes?: number) {
     const volumes = options.volumes ?? [
@@ -124,13 +126,16 @@ export class Rig {
   }
 
   sync(): void {
-    for (const store of this.stores) store.sync()
+    this.parts = this.stores.map((store, n) => added(this.parts[n], store.sync()))
     // The primary side may use its memory for something else as soon as a set is secured.
     this.records.clear()
   }
 
-  commit(set: number, updates = 1): void {
-    this.first.commit(set, 1000 * set, updates, 0)
+  /** What was synced since the last one; updates as they are said to have been acknowledged. */
+  commit(set: number, updates = 1, label?: string): void {
+    const parts = this.stores.map((_, n) => this.parts[n] ?? NO_PART)
+    this.first.commit({ set, consistencyTime: 1000 * set, updates, bytes: 0, parts, label })
+    this.parts = []
   }
 
   applyAll(set: number): void {
@@ -161,6 +166,12 @@ export class Rig {
   image(volume: number): Buffer {
     return fs.readFileSync(this.directory.volumes[volume]?.path ?? '')
   }
+}
+
+const NO_PART: PartFacts = { updates: 0, bytes: 0 }
+
+function added(before: PartFacts = NO_PART, { updates, bytes }: PartFacts): PartFacts {
+  return { updates: before.updates + updates, bytes: before.bytes + bytes }
 }
 
 export function bytesOf(length: number, value: number): Uint8Array {

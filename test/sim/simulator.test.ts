@@ -129,7 +129,7 @@ const CAUGHT_BY: Readonly<Record<string, Catch>> = {
   'join-mirrors-nothing': { seed: 5, by: /^I1: .* is acknowledged but held by/ },
   'not-merged': { seed: 5, by: /^I2: volume \d+ differs from the model/ },
   'bound-too-early': { seed: 197, by: /^I2: volume \d+ differs from the model/ },
-  'late-publication': { seed: 27, by: /^I4: component \d+ holds update \S+ twice|^I1: .* is not conserved/ }
+  'late-publication': { seed: 65, by: /^I4: component \d+ holds update \S+ twice|^I1: .* is not conserved/ }
 }
 const WITHIN = 5000
 
