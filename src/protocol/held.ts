@@ -125,7 +125,7 @@ export class HeldUpdates {
     this.lastList = this.lists[set & SET_WINDOW_MASK] as AddressList
   }
 
-  /** The addresses of the set's updates, in sequence order for each volume. */
+  /** The addresses of the set's updates, in sequence order for each volume; time stamps may come in another order. */
   listOf(set: number, sequenceAt: (address: number) => number): AddressList {
     const list = this.lists[set & SET_WINDOW_MASK] as AddressList
     if (list.isGathered) list.sortBy(sequenceAt)

@@ -2,11 +2,14 @@ import type { Arena } from '../memory/arena.ts'
 import { ENTRY_PART_BEGIN, ENTRY_PART_END, ENTRY_UPDATE, entry, type Link } from '../memory/link.ts'
 import { RECORD_SEQUENCE, RECORD_SET, RECORD_VOLUME } from '../memory/record.ts'
 import type { AddressList, HeldUpdates } from './held.ts'
+import { Overwritten } from './overwritten.ts'
 import { isAfter } from './set-identifier.ts'
 import { arenaOf, assert, type Setting } from './setting.ts'
 
 /** Entries sent before something else has its turn. */
 const BATCH = 2048
+/** Updates looked at before something else has its turn. */
+const LOOK_BATCH = 4096
 
 /**
  * Figure 4, block 404: at the end of a set this component transfers the updates of its volumes to the secondary components,
@@ -17,13 +20,16 @@ export class Transfer {
   private readonly setting: Setting
   private readonly held: HeldUpdates
   private readonly arena: Arena
+  private readonly overwritten: Overwritten
   /** By secondary component: ordinal of the next entry; how far it had read when we last looked. */
   private readonly heads: Int32Array
   private readonly readSeen: Int32Array
   private set: number
-  /** In the set that is being sent; -1 before its beginning was announced, the list's length + 1 when it has been sent. */
+  /** In the set that is being sent; -1 before its beginning was announced. */
   private next = -1
   private sending = false
+  /** What need not be sent of it is known. */
+  private looked = false
   private readonly sequenceAt = (address: number): number =>
     this.arena.floats[(address >>> 3) + RECORD_SEQUENCE] as number
 
@@ -31,6 +37,7 @@ export class Transfer {
     this.setting = setting
     this.held = held
     this.arena = arenaOf(setting, setting.slot)
+    this.overwritten = this.makeOverwritten(this.arena, held)
     this.heads = new Int32Array(setting.secondaries.length)
     this.readSeen = new Int32Array(setting.secondaries.length)
     this.set = (setting.firstSet - 1) | 0
@@ -48,10 +55,12 @@ export class Transfer {
       this.set = released
       this.sending = true
       this.next = -1
+      this.looked = false
     }
     // A view may have changed meanwhile, and taken bytes of it along.
     if (this.held.missing.lacks(this.set)) return 0
     const list = this.held.listOf(this.set, this.sequenceAt)
+    if (this.next < 0 && !this.lookThrough(list)) return 1
     const sent = this.sendPart(list)
     if (sent > 0) this.publish()
     return sent
@@ -65,9 +74,23 @@ export class Transfer {
     }
   }
 
+  /** Overridden in the simulator's broken variants only. */
+  protected makeOverwritten(arena: Arena, held: HeldUpdates): Overwritten {
+    return new Overwritten(arena, held)
+  }
+
   /** By which index the n-th update to be sent is found. Overridden in the simulator's broken variants only. */
   protected indexOf(n: number, _length: number): number {
     return n
+  }
+
+  /** Finds what need not be sent, a slice at a time. Nothing is added to the set any more. */
+  private lookThrough(list: AddressList): boolean {
+    if (!this.looked) {
+      this.overwritten.begin(list)
+      this.looked = true
+    }
+    return this.overwritten.look(list, LOOK_BATCH)
   }
 
   private sendPart(list: AddressList): number {
@@ -79,8 +102,14 @@ export class Transfer {
       sent++
     }
     const { secondaryOf } = this.setting
-    while (this.next < list.length && sent < BATCH) {
-      const address = this.held.whole(list.at(this.indexOf(this.next, list.length)))
+    const until = Math.min(list.length, this.next + 4 * BATCH)
+    while (this.next < until && sent < BATCH) {
+      const index = this.indexOf(this.next, list.length)
+      if (this.overwritten.has(index)) {
+        this.next++
+        continue
+      }
+      const address = this.held.whole(list.at(index))
       const i = address >>> 2
       assert(this.arena.ints[i + RECORD_SET] === this.set, `an update of set ${this.set} is not where it was noted`)
       const volume = this.arena.ints[i + RECORD_VOLUME] as number
@@ -91,7 +120,8 @@ export class Transfer {
       sent++
     }
     // A set that was secured meanwhile (its parts had been journaled before a view changed) has no list any more.
-    if (this.next >= list.length && this.roomForAll()) {
+    if (this.next < list.length) return Math.max(sent, 1)
+    if (this.roomForAll()) {
       this.toAll(entry(ENTRY_PART_END, this.set & 0xfffffff))
       this.sending = false
       sent++

@@ -30,6 +30,8 @@ export interface Coverage {
   /** Sets that were closed with a name, with updates and without. */
   named: number
   namedIdle: number
+  /** Updates that were not sent: a later one of their set overwrites them. */
+  leftOut: number
   views: number
 }
 
@@ -59,6 +61,7 @@ const NAMES: readonly (keyof Coverage)[] = [
   'merged',
   'named',
   'namedIdle',
+  'leftOut',
   'views'
 ]
 

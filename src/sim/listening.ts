@@ -1,7 +1,11 @@
+import type { Arena } from '../memory/arena.ts'
 import type { BoardLayout } from '../memory/board.ts'
 import { PARTS } from '../protocol/component.ts'
+import type { AddressList, HeldUpdates } from '../protocol/held.ts'
+import { Overwritten } from '../protocol/overwritten.ts'
 import { type cutBack, forEachHeld } from '../protocol/rebuild.ts'
 import { arenaOf, type Setting } from '../protocol/setting.ts'
+import { Transfer } from '../protocol/transfer.ts'
 import { ViewChanges } from '../protocol/view-changes.ts'
 import { type Interleaving, SimBoard } from './instrumented.ts'
 import { nameAt } from './names.ts'
@@ -83,6 +87,27 @@ export function toldViews(story: Story, base: typeof ViewChanges = ViewChanges):
       story.viewBegins(this.reason)
       this.reason = BEGUN_AGAIN
       super.begin()
+    }
+  }
+}
+
+/** Says what is not sent. */
+export function toldTransfer(story: Story, slot: number, base: typeof Transfer = Transfer): typeof Transfer {
+  class ToldOverwritten extends Overwritten {
+    private list: AddressList | undefined
+
+    override begin(list: AddressList): void {
+      this.list = list
+      super.begin(list)
+    }
+    protected override leaveOut(index: number): void {
+      if (this.list !== undefined) story.leftOut(slot, nameAt(this.arena, this.held.whole(this.list.at(index))))
+      super.leaveOut(index)
+    }
+  }
+  return class extends base {
+    protected override makeOverwritten(arena: Arena, held: HeldUpdates): Overwritten {
+      return new ToldOverwritten(arena, held)
     }
   }
 }

@@ -21,6 +21,8 @@ export interface ScriptedSource {
   readonly writes: readonly ScriptedWrite[]
 }
 
+const BLOCK_BYTES = 16
+
 export interface SimSourceSetting {
   readonly id: number
   readonly memory: SourceMemory
@@ -154,7 +156,9 @@ export class SimSource {
     const volume = random.below(scenario.volumes)
     const [from, to] = this.range()
     const length = random.between(1, Math.min(scenario.largestUpdate, to - from))
-    const offset = from + random.below(to - from - length + 1)
+    const place = random.below(to - from - length + 1)
+    // Every other volume is written in blocks: they overwrite each other from the same place on.
+    const offset = from + (volume % 2 === 0 ? place - (place % BLOCK_BYTES) : place)
     const all = flags | (random.chance(3) ? FLAG_RECEIPT : 0) | (random.chance(5) ? FLAG_SAMPLED : 0)
     const isZero = random.chance(6)
     const data = isZero ? undefined : new Uint8Array(length).map(() => random.bits())

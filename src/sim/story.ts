@@ -118,6 +118,10 @@ export class Story {
     else if (state === 'secured' && updates > 0) this.line(`control: set ${set} is secured, its copies may go`)
   }
 
+  leftOut(slot: number, name: string): void {
+    this.line(`component ${slot}: does not send ${name}, a later update of the set overwrites it`)
+  }
+
   journaled(secondary: number, set: number, updates: readonly StoredUpdate[]): void {
     const names = updates.map(({ source, position }) => `${source}:${position}`)
     this.line(`secondary ${secondary}: journals its part of set ${set}: ${names.join(', ') || 'nothing'}`)

@@ -1,9 +1,12 @@
+import type { Arena } from '../memory/arena.ts'
 import { HeldUpdates } from '../protocol/held.ts'
 import { OutLink } from '../protocol/out-link.ts'
+import { Overwritten } from '../protocol/overwritten.ts'
 import { Places } from '../protocol/places.ts'
 import { SetReceiver } from '../protocol/set-receiver.ts'
 import type { SourceIntake } from '../protocol/source-intake.ts'
 import { Taker } from '../protocol/take.ts'
+import { Transfer } from '../protocol/transfer.ts'
 import { FETCH_VARIANTS } from './fetch-variants.ts'
 import { MemoryStore, type StoredUpdate } from './memory-store.ts'
 import type { Variant } from './variant.ts'
@@ -57,6 +60,18 @@ class DiscardedEarly extends Places {
   }
 }
 
+class AnyLengthCovers extends Overwritten {
+  protected override isLongEnough(): boolean {
+    return true
+  }
+}
+
+class LeftOutWrongly extends Transfer {
+  protected override makeOverwritten(arena: Arena, held: HeldUpdates): Overwritten {
+    return new AnyLengthCovers(arena, held)
+  }
+}
+
 /** Takes every part that it is sent for one that it does not have yet, also when only its confirm was lost. */
 class PartTakenTwice extends SetReceiver {
   constructor(...args: ConstructorParameters<typeof SetReceiver>) {
@@ -88,6 +103,11 @@ export const VARIANTS: readonly Variant[] = [
     name: 'discarded-early',
     breaks: 'copies are discarded before their set is secured',
     parts: { places: DiscardedEarly }
+  },
+  {
+    name: 'left-out-wrongly',
+    breaks: 'an update is not sent though a later one covers it in part only',
+    parts: { transfer: LeftOutWrongly }
   },
   {
     name: 'part-applied-twice',

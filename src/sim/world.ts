@@ -14,7 +14,7 @@ import { Checker } from './checker.ts'
 import { type Coverage, emptyCoverage } from './coverage.ts'
 import { Faults } from './faults.ts'
 import { observedPlaces, SimBoard, SimSourceMemory } from './instrumented.ts'
-import { ToldBoard, toldCutBack, toldViews } from './listening.ts'
+import { ToldBoard, toldCutBack, toldTransfer, toldViews } from './listening.ts'
 import { MemoryStore, type SecondaryImages } from './memory-store.ts'
 import { Primary } from './primary.ts'
 import { Random } from './random.ts'
@@ -161,6 +161,7 @@ export class World {
     this.coverage.nested = this.scheduler.nested
     this.coverage.closedEarly = this.coordinator.closedEarly
     this.coverage.refetched = this.primary.refetched
+    this.coverage.leftOut = this.checker.leftOut
     if (this.scenario.mirrors > 1) this.coverage.severalMirrors = 1
     if (this.scenario.mirrors > 2) this.coverage.threeMirrors = 1
   }
@@ -184,7 +185,7 @@ export class World {
     const parts = {
       ...own,
       places: observedPlaces(arenaOf(place, slot), observer, own.places),
-      ...(story && { cutBack: toldCutBack(story, own.cutBack) })
+      ...(story && { cutBack: toldCutBack(story, own.cutBack), transfer: toldTransfer(story, slot, own.transfer) })
     }
     const Member = variant?.member ?? ViewMember
     const member = new Member(place, parts, firstSet)

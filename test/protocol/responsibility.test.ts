@@ -289,7 +289,7 @@ describe('R17: numbers of components, volumes, sources and secondary components'
   test('volumes of one source go to different secondary components, each volume whole to one', () => {
     const group = new TestGroup({ volumes: 4, secondaries: 2 })
     const source = group.openSource(0)
-    for (let n = 0; n < 12; n++) source.post({ volume: n % 4 })
+    for (let n = 0; n < 12; n++) source.post({ volume: n % 4, offset: n * 8 })
     group.settle()
     group.closeSet()
     const parts = group.journaled.filter((part) => part.set === 1)

@@ -270,7 +270,9 @@ describe('R11: transfer', () => {
   test('each component transfers the updates of its own volumes, each update once, to the secondary of the volume', () => {
     const group = new TestGroup({ volumes: 6, secondaries: 2 })
     const sources = each(3, (slot) => group.openSource(slot))
-    for (const source of sources) for (let volume = 0; volume < 6; volume++) source.post({ volume })
+    for (const [n, source] of sources.entries()) {
+      for (let volume = 0; volume < 6; volume++) source.post({ volume, offset: n * 8 })
+    }
     group.settle()
     askToClose(group)
     withoutSecondary(group)
@@ -281,6 +283,21 @@ describe('R11: transfer', () => {
     const names = group.journaled.flatMap(({ updates }) => updates.map((u) => `${u.source}:${u.position}`))
     expect(names).toHaveLength(18)
     expect(new Set(names).size).toBe(18)
+  })
+
+  test('an update that a later one of the set overwrites is not sent', () => {
+    const group = new TestGroup({ secondaries: 1 })
+    const source = group.openSource(0)
+    for (const fill of [1, 2, 3]) source.post({ volume: 0, fill })
+    group.settle()
+    askToClose(group)
+    source.post({ volume: 0, fill: 4 })
+    group.settle()
+    group.run()
+    askToClose(group)
+    group.run()
+    const names = group.journaled.map(({ updates }) => updates.map(({ position }) => position))
+    expect(names.flat()).toEqual([2, 3])
   })
 
   test('the next set is transferred only after the confirm of the one before', () => {

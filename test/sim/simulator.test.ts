@@ -73,6 +73,7 @@ describe('the system as it is', () => {
     ['secondaryDeaths', 259, 120],
     ['refetched', 1500, 500],
     ['merged', 200, 80],
+    ['leftOut', 60000, 20000],
     ['views', 3062, 1800]
   ])('%s are frequent: %d when measured, at least %d in 2,000 seeds', (name, _measured, least) => {
     expect(coverage[name]).toBeGreaterThan((least * SEEDS) / 2000)
@@ -104,6 +105,7 @@ const CAUGHT_BY: Readonly<Record<string, Catch>> = {
   'credits-without-place': { seed: 2, by: /not granted|is not where it was noted|^I[124]: / },
   'counted-twice': { seed: 2, by: /^I1: nothing is lost, but .* is not conserved/ },
   'discarded-early': { seed: 1, by: /^I1: .* discards an unsecured update/ },
+  'left-out-wrongly': { seed: 1, by: /^I2: the journal of set \d+ lacks an update/ },
   'part-applied-twice': {
     seed: 27,
     by: /^I4: a part of set \d+ was journaled twice|^a part of set \d+ was sent while/
