@@ -73,7 +73,7 @@ async function benchDrain({ quick, pace, print }: SuiteSettings): Promise<{ resu
   const unfolded = turns[ROWS.indexOf(UNFOLDED)] as DrainTurn[]
   const rows = ROWS.map((row, n) => evaluate(row, setBytes, turns[n] as DrainTurn[], unfolded, usages[n] as Usage))
   const { setsClosedEarly } = group.group
-  print(table(HEAD, rows.flatMap(describe), 3))
+  print(table(DRAIN_HEAD, rows.flatMap(describeDrained), 3))
   print(`\n  sets closed early for lack of memory: ${setsClosedEarly}\n`)
   return { result: { where: disk.where, rows, setsClosedEarly }, checks }
 }
@@ -110,7 +110,7 @@ function verdictsOf(row: DrainRowResult): Verdict[] {
   ]
 }
 
-const HEAD = [
+export const DRAIN_HEAD = [
   'update',
   'places',
   'until',
@@ -124,7 +124,7 @@ const HEAD = [
   'cores own + other'
 ]
 
-function describe(result: DrainRowResult): string[][] {
+export function describeDrained(result: DrainRowResult): string[][] {
   const { plan, turns, plainBytesPerSecond, cpuNs } = result
   const line = (until: string, stage: 'securedMs' | 'appliedMs', rate: DrainRate): string[] => [
     size(plan.lengthBytes),

@@ -77,7 +77,7 @@ async function benchPeers({ sizes, pace, print }: SuiteSettings): Promise<{ resu
     results.push(measured.result)
     checks.push(...measured.checks)
   }
-  if (results.length > 0) print(`\n${table(HEAD, results.flatMap(describe), 2)}`)
+  if (results.length > 0) print(`\n${table(PEERS_HEAD, results.flatMap(describePeers), 2)}`)
   else print(`  nothing is measured: it knows updates of ${SIZES.map(size).join(' and ')} only\n`)
   return { result: { programs: found.map(({ program }) => program), leftOut, sizes: results }, checks }
 }
@@ -113,6 +113,10 @@ async function measureSize(
   return { result: { lengthBytes, ways }, checks }
 }
 
+export function wantedTimes(lengthBytes: number, way: string): number | undefined {
+  return WANTED.find((one) => one.lengthBytes === lengthBytes && one.way === way)?.ratio
+}
+
 function verdicts({ sizes }: PeersResult): Verdict[] {
   return WANTED.flatMap(({ lengthBytes, way, ratio }) => {
     const result = sizes.find((one) => one.lengthBytes === lengthBytes)
@@ -123,10 +127,10 @@ function verdicts({ sizes }: PeersResult): Verdict[] {
   })
 }
 
-const HEAD = ['update', 'way', ...RATE_CELLS, 'group by it']
+export const PEERS_HEAD = ['update', 'way', ...RATE_CELLS, 'group by it']
 
 /** `cpu/update` is of this process; servers are in the other cores. */
-function describe({ lengthBytes, ways }: SizeResult): string[][] {
+export function describePeers({ lengthBytes, ways }: SizeResult): string[][] {
   return ways.map(({ rate, groupTimes, hasServers }) => [
     size(lengthBytes),
     rate.name,

@@ -6,7 +6,6 @@ import { drawn } from './palette.ts'
 export interface Ratio {
   readonly name: string
   readonly ratio: number
-  /** At most so much is wanted. */
   readonly wanted: number | undefined
 }
 
@@ -19,12 +18,17 @@ const FIGURE_PIXELS = 36
 const ABOVE_PIXELS = 4
 const BELOW_PIXELS = 46
 
-const LEGEND: readonly LegendEntry[] = [
-  { name: 'found', colour: 'tidemark' },
-  { name: 'wanted: at most', colour: 'wanted' }
-]
+/** Which side of the mark is good. */
+export type Wanted = 'at most' | 'at least'
 
-export function ratioBars(title: string, along: string, all: readonly Ratio[]): Chart {
+function legendOf(wanted: Wanted): LegendEntry[] {
+  return [
+    { name: 'found', colour: 'tidemark' },
+    { name: `wanted: ${wanted}`, colour: 'wanted' }
+  ]
+}
+
+export function ratioBars(title: string, along: string, all: readonly Ratio[], wanted: Wanted): Chart {
   const ratios = all.filter(({ ratio }) => isOnLogScale(ratio))
   const { low, high, ticks } = logScale([1, ...ratios.flatMap(({ ratio, wanted }) => [ratio, wanted ?? 1])])
   const left = NAME_PIXELS + FIGURE_PIXELS
@@ -85,5 +89,5 @@ export function ratioBars(title: string, along: string, all: readonly Ratio[]): 
       }
     ]
   })
-  return { title, legend: LEGEND, svg }
+  return { title, legend: legendOf(wanted), svg }
 }

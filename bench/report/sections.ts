@@ -1,9 +1,11 @@
 /** Which suites have charts. */
 import { tablesOf } from './any-suite.ts'
 import type { ChartedSuite, Section } from './section.ts'
+import { DRAIN_SECTION } from './suites/drain.ts'
 import { FAILOVER_SECTION } from './suites/failover.ts'
 import { GROUP_SECTION } from './suites/group.ts'
 import { LATENCY_SECTION } from './suites/latency.ts'
+import { PEERS_SECTION } from './suites/peers.ts'
 import { RING_SECTION } from './suites/ring.ts'
 import { VARIATIONS_SECTION } from './suites/variations.ts'
 
@@ -12,6 +14,8 @@ const CHARTED: readonly ChartedSuite[] = [
   GROUP_SECTION,
   LATENCY_SECTION,
   VARIATIONS_SECTION,
+  PEERS_SECTION,
+  DRAIN_SECTION,
   FAILOVER_SECTION
 ]
 

@@ -1,5 +1,7 @@
 /** What `npm run bench -- --json` writes of each suite, small and by hand. */
 import type { BenchDocument } from '../../bench/document.ts'
+import { type DrainRate, ROWS } from '../../bench/drain/rows.ts'
+import type { DrainResult } from '../../bench/drain.ts'
 import type { KillsResult, KillsSetting } from '../../bench/failover/kills.ts'
 import type { FailoverResult } from '../../bench/failover.ts'
 import { USUAL } from '../../bench/group/measured-group.ts'
@@ -7,6 +9,7 @@ import type { GroupResult } from '../../bench/group.ts'
 import type { Latency } from '../../bench/latency.ts'
 import type { LatencyResult } from '../../bench/latency-suite.ts'
 import { QUICK, type Rate } from '../../bench/measure.ts'
+import type { PeersResult } from '../../bench/peers.ts'
 import type { RingResult } from '../../bench/ring.ts'
 import type { VariationResult } from '../../bench/variations.ts'
 
@@ -97,11 +100,46 @@ export const FAILOVER_RESULT: FailoverResult = {
   ]
 }
 
+export const PEERS_RESULT: PeersResult = {
+  programs: [{ name: 'redis-server', file: '/usr/bin/redis-server', version: '7.0.15' }],
+  leftOut: ['left out: nats-server is not on the PATH'],
+  sizes: [
+    {
+      lengthBytes: 64,
+      ways: [
+        { rate: rate('group of 4', 9_000_000), groupTimes: 1, hasServers: false },
+        { rate: rate('Redis stream', 190_000), groupTimes: 47.37, hasServers: true },
+        { rate: rate('postMessage', 620_000), groupTimes: 14.52, hasServers: false }
+      ]
+    }
+  ]
+}
+
+const DRAINED: DrainRate = { updatesPerSecond: 25_000, bytesPerSecond: 1.7e9, timesPlain: 0.77, timesUnfolded: 0.1 }
+
+export const DRAIN_RESULT: DrainResult = {
+  where: 'a disk',
+  rows: ROWS.map((row) => ({
+    ...row,
+    setBytes: 2 ** 28,
+    turns: [],
+    secured: DRAINED,
+    applied: { ...DRAINED, timesPlain: 0.53 },
+    plainBytesPerSecond: 2.2e9,
+    cpuNs: 37_000,
+    ownCores: 0.7,
+    otherCores: 0
+  })),
+  setsClosedEarly: 0
+}
+
 export const RESULTS = {
   ring: RING_RESULTS,
   group: GROUP_RESULTS,
   latency: LATENCY_RESULTS,
   variations: VARIATION_RESULTS,
+  peers: PEERS_RESULT,
+  drain: DRAIN_RESULT,
   failover: FAILOVER_RESULT
 }
 

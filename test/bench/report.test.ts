@@ -64,6 +64,9 @@ describe('the page', () => {
       'From put to acknowledged, 64 B',
       'From put to acknowledged, 512 B',
       'Processor time of an update',
+      'Updates a second of 64 B',
+      'Secured',
+      'Applied',
       '4 KiB, terminate, a spare takes over, 1 mirror, 8 MiB held',
       '64 B, terminate, a spare takes over, 1 mirror, 8 MiB held',
       '4 KiB, hang, a spare takes over, 1 mirror, 8 MiB held',
@@ -78,7 +81,9 @@ describe('the page', () => {
     expect(names[1]).toEqual(['tidemark', 'bare path', 'postMessage'])
     expect(names[2]).toEqual(['64 B', '64 B, bare path', '4 KiB', '4 KiB, bare path'])
     expect(names[3]).toEqual(['tidemark at 10 %', 'bare path at 10 %', 'tidemark at 80 %', 'bare path at 80 %'])
-    expect(names[6]).toEqual(['detected', 'reassigned', 'redundant'])
+    expect(names[5]).toEqual(['found', 'wanted: at most'])
+    expect(names[6]).toEqual(['found', 'wanted: at least'])
+    expect(names[9]).toEqual(['detected', 'reassigned', 'redundant'])
   })
 
   test('has the exact figures, as the benchmark prints them', () => {
@@ -200,13 +205,13 @@ describe('of what is in the files', () => {
   })
 
   test('a suite without charts is a table', async () => {
-    const drain = [
+    const flow = [
       { where: 'a disk', ms: 12.345678901, sets: 7 },
       { where: 'memory', ms: 1.5, sets: null }
     ]
-    const page = await pageOf([runOf({ drain })])
+    const page = await pageOf([runOf({ flow })])
     expect(charts(page)).toEqual([])
-    expect(page).toContain('<section id="drain">')
+    expect(page).toContain('<section id="flow">')
     expect(rows(page)).toContain('where|ms|sets')
     expect(rows(page)).toContain('a disk|12.3457|7')
     expect(rows(page)).toContain('memory|1.5|null')
