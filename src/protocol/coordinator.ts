@@ -234,6 +234,10 @@ export class Coordinator {
     return this.views.isRedundant
   }
 
+  /** A component's thread is told to end, or has come to its end, and has not exited yet. */
+  ends(slot: number): void {
+    this.views.ends(slot)
+  }
   /** A component's thread has ended: nothing that it does can come any more. */
   failed(slot: number, replaced: boolean): void {
     this.losses.suspect(slot, this.line.secured + 1, this.forming)

@@ -41,6 +41,8 @@ export class ViewChanges {
   private readonly leaving = new Set<number>()
   /** On their way out: their threads are ending. */
   private readonly going = new Set<number>()
+  /** Told to end, or over, and the thread has not exited yet. */
+  private readonly ending = new Set<number>()
 
   constructor(setting: ViewSetting) {
     this.setting = setting
@@ -76,6 +78,16 @@ export class ViewChanges {
   }
 
   /**
+   * A component will be out in a moment: its thread is told to end, or does. All others stop meanwhile; nothing is final before
+   * `failed` says that it is out. Of one that is still awaited nothing is known here, and nothing is to be stopped.
+   */
+  ends(slot: number): void {
+    if (!this.slots.includes(slot) || this.awaited.has(slot) || this.ending.has(slot)) return
+    this.ending.add(slot)
+    this.begin()
+  }
+
+  /**
    * A component is out: its thread has ended.
    * @param replaced  another one will be in its slot, and says so with `ready`; else the others take over
    */
@@ -91,7 +103,8 @@ export class ViewChanges {
       this.awaited.delete(slot)
       this.fresh.delete(slot)
     }
-    this.begin()
+    // The others have been asked to stop for it.
+    if (!this.ending.delete(slot)) this.begin()
   }
 
   /** The replacement holds nothing, and looks at the board. */
@@ -167,14 +180,20 @@ export class ViewChanges {
     this.setting.wakeAll()
   }
 
+  /** What a thread may still do, it does before its exit. Overridden in a broken variant of the simulator only. */
+  protected isEndAwaited(): boolean {
+    return this.ending.size > 0
+  }
+
   /** Overridden in the simulator's broken variants only. */
   protected allDone(): boolean {
     if (this.slots.length === 0) return false
     const { board, secondaries } = this.setting
     const word = this.view * 4 + this.phase
+    if (this.phase === PHASE_STOP && this.isEndAwaited()) return false
     for (const slot of this.slots) {
       // One that is still on its way has nothing to stop: the others cut back meanwhile.
-      if (this.phase === PHASE_STOP && this.awaited.has(slot)) continue
+      if (this.phase === PHASE_STOP && (this.awaited.has(slot) || this.ending.has(slot))) continue
       if (this.awaited.has(slot) || board.loadViewDone(slot) !== word) return false
     }
     // Secondary components have nothing to restore.

@@ -30,6 +30,8 @@ export interface ComponentHostSetting {
   /** It looks at the board. */
   onStarted(slot: number): void
   /** Its thread has exited. */
+  /** A thread is told to end, or has come to its end; `onEnded` follows when it has exited. */
+  onEnds(slot: number): void
   onEnded(end: ComponentEnd): void
   /** Threads cannot be started any more. */
   onHopeless(slot: number, cause: unknown): void
@@ -142,7 +144,7 @@ export class ThreadedComponents implements ComponentHost {
     }
     // One that hangs died when it was seen last.
     if (!component.isStopped) this.setting.board.storeDeath(slot, clockMicroseconds())
-    this.stop(component)
+    this.stop(slot, component)
   }
 
   /** Where the component with this identifier is. */
@@ -181,9 +183,10 @@ export class ThreadedComponents implements ComponentHost {
   }
 
   /** On a busy machine it lives on for a while, and makes no progress: that is no hang. */
-  private stop(component: Component): void {
+  private stop(slot: number, component: Component): void {
     component.isStopped = true
     component.thread.terminate()
+    this.setting.onEnds(slot)
   }
 
   private begin(slot: number, as: 'founder' | 'replacement' | 'urgent' | 'one more'): Component {
@@ -227,7 +230,7 @@ export class ThreadedComponents implements ComponentHost {
   private async hasEnded(slot: number, component: Component, cause: unknown): Promise<void> {
     if (this.isOver || component.isEnding) return
     component.isEnding = true
-    this.stop(component)
+    this.stop(slot, component)
     await component.thread.exited
     if (this.isOver) return
     this.components[slot] = undefined
@@ -255,7 +258,7 @@ export class ThreadedComponents implements ComponentHost {
     for (const slot of this.hangs.tick(slots, (slot) => this.setting.holdsNothing(slot))) {
       const component = this.components[slot] as Component
       component.isHung = true
-      this.stop(component)
+      this.stop(slot, component)
     }
     for (const slot of slots) {
       const component = this.components[slot]

@@ -116,6 +116,10 @@ export class Control {
       facts: (slot) => this.final && this.factsFor(slot, this.final),
       onSpare: () => this.step(),
       onStarted: (slot) => this.onStarted(slot),
+      onEnds: (slot) => {
+        this.coordinator.ends(slot)
+        this.step()
+      },
       onEnded: (end) => this.onEnded(end),
       onHopeless: (slot, cause) => this.suspend(`component in slot ${slot}, which could not be started,`, cause)
     })

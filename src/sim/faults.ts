@@ -30,6 +30,8 @@ export class Faults implements ComponentHost {
   /** Dead, and the control thread does not know it yet. */
   private readonly untold = new Set<number>()
   private beyond = false
+  /** Told to end, and going on until they are out. */
+  private readonly ending = new Set<Actor>()
   /** They die at their next access. */
   private readonly condemned = new Set<Actor>()
 
@@ -159,7 +161,7 @@ export class Faults implements ComponentHost {
     this.world.scheduler.letOthers(this.random.between(50, 300))
     this.hung.delete(actor)
     this.suspected.delete(actor)
-    if (actor.isDoomed) return
+    if (actor.isDoomed || this.ending.has(actor)) return
     this.world.coverage.resumed++
     if (isSuspected && !wasDead) this.died.delete(actor.slot)
   }
@@ -171,6 +173,15 @@ export class Faults implements ComponentHost {
     this.world.story?.line(`component ${actor.slot}: hangs, is ended`)
     this.died.add(actor.slot)
     this.countDeath(actor)
+    this.ending.add(actor)
+    this.world.coordinator.ends(actor.slot)
+    this.later(20, () => this.ended(actor))
+  }
+
+  /** It may have gone on until now, or died by itself meanwhile: then that is told by itself. */
+  private ended(actor: Actor): void {
+    this.ending.delete(actor)
+    if (actor.isDoomed) return
     if (this.world.fences) this.world.scheduler.doom(actor)
     this.isOut(actor.slot)
   }
@@ -201,7 +212,11 @@ export class Faults implements ComponentHost {
     this.countDeath(actor)
     this.died.add(actor.slot)
     this.untold.add(actor.slot)
-    this.later(30, () => this.isOut(actor.slot))
+    const out = this.random.below(30)
+    // Mostly the end of what the thread does is seen before its exit.
+    const ends = this.random.below(40)
+    if (ends < out) this.after(ends, () => world.coordinator.ends(actor.slot))
+    this.after(out, () => this.isOut(actor.slot))
   }
 
   private countDeath(actor: Actor): void {
@@ -246,6 +261,10 @@ export class Faults implements ComponentHost {
   }
 
   private later(most: number, happen: () => void): void {
-    this.events.push({ wait: this.random.below(most), happen })
+    this.after(this.random.below(most), happen)
+  }
+
+  private after(wait: number, happen: () => void): void {
+    this.events.push({ wait, happen })
   }
 }

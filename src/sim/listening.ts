@@ -74,6 +74,14 @@ export function toldViews(story: Story, base: typeof ViewChanges = ViewChanges):
       const then = replaced ? 'a spare takes its slot' : 'the others take over'
       this.reason = this.isLeaving(slot) ? `component ${slot} is gone` : `component ${slot} is out, ${then}`
       super.failed(slot, replaced)
+      // The view has begun when its end was seen.
+      if (this.reason !== BEGUN_AGAIN) story.line(`control: ${this.reason}`)
+      this.reason = BEGUN_AGAIN
+    }
+    override ends(slot: number): void {
+      this.reason = `component ${slot} comes to its end, and is out in a moment`
+      super.ends(slot)
+      this.reason = BEGUN_AGAIN
     }
     override join(slot: number): void {
       this.reason = `component ${slot} joins`

@@ -54,6 +54,13 @@ class NumberingEarly extends ViewChanges {
   }
 }
 
+/** Goes on as soon as the others have stopped, though one that was told to end may still run. */
+class EndNotAwaited extends ViewChanges {
+  protected override isEndAwaited(): boolean {
+    return false
+  }
+}
+
 class RestoreLeftOut extends Restore {
   protected override decide(rule: HolderRule, address: number): void {
     if ((address >>> 3) % 29 !== 0) super.decide(rule, address)
@@ -108,6 +115,11 @@ export const VIEW_VARIANTS: readonly Variant[] = [
     name: 'marks-not-awaited',
     breaks: 'acknowledged positions are called final before everybody has stopped',
     views: MarksNotAwaited
+  },
+  {
+    name: 'end-not-awaited',
+    breaks: 'acknowledged positions are called final while a component that was told to end may still run',
+    views: EndNotAwaited
   },
   {
     name: 'numbering-early',

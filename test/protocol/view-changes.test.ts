@@ -63,6 +63,65 @@ describe('one change of view', () => {
     }
   )
 
+  test('while one comes to its end the others stop, and nothing is final before it is out', () => {
+    const stage = new ViewStage({ sourcesAt: [0] })
+    stage.views.ends(1)
+    expect(stage.said()).toEqual(['stop 1', 'wake'])
+    stage.secondaryDone()
+    stage.done(0, 2)
+    expect(stage.said()).toEqual([])
+    stage.views.failed(1, false)
+    stage.views.step()
+    // The same stop: nobody is asked again.
+    expect(stage.said().slice(0, 4)).toEqual([
+      'repair 0,2 by 0,2',
+      'members 0,2 eligible 0,2 fresh ',
+      'publish',
+      'rebuild 1'
+    ])
+  })
+
+  test('one that is out before the others have stopped is not awaited, but they are', () => {
+    const stage = new ViewStage()
+    stage.views.ends(1)
+    stage.views.failed(1, true)
+    stage.secondaryDone()
+    stage.done(0)
+    expect(stage.phase).toBe(PHASE_STOP)
+    stage.done(2)
+    expect(stage.phase).toBe(PHASE_REBUILD)
+    expect(stage.board.loadFresh()).toEqual([1])
+  })
+
+  test('two that end: both have to be out', () => {
+    const stage = new ViewStage({ mirrors: 0 })
+    stage.views.ends(1)
+    stage.views.ends(2)
+    stage.views.ends(2)
+    expect(stage.said()).toEqual(['stop 1', 'wake', 'stop 2', 'wake'])
+    stage.secondaryDone()
+    stage.done(0)
+    stage.views.failed(2, false)
+    stage.views.step()
+    expect(stage.phase).toBe(PHASE_STOP)
+    stage.views.failed(1, false)
+    stage.views.step()
+    expect(stage.phase).toBe(PHASE_REBUILD)
+  })
+
+  test('an end of which the view knows nothing, or of one that is still awaited, changes nothing', () => {
+    const stage = new ViewStage()
+    stage.views.ends(4)
+    expect(stage.said()).toEqual([])
+    stage.views.failed(1, true)
+    stage.said()
+    stage.views.ends(1)
+    expect(stage.said()).toEqual([])
+    stage.views.ready(1)
+    stage.goOn()
+    expect(stage.views.stands).toBe(true)
+  })
+
   test('members that were removed are not awaited, nor slots that never had any', () => {
     const stage = new ViewStage({ mirrors: 0 })
     stage.views.failed(0, false)

@@ -107,11 +107,12 @@ const CAUGHT_BY: Readonly<Record<string, Catch>> = {
   'discarded-early': { seed: 1, by: /^I1: .* discards an unsecured update/ },
   'left-out-wrongly': { seed: 1, by: /^I2: the journal of set \d+ lacks an update/ },
   'part-applied-twice': {
-    seed: 27,
+    seed: 141,
     by: /^I4: a part of set \d+ was journaled twice|^a part of set \d+ was sent while/
   },
   'no-freeze': { seed: 9, by: /^I7: a link was restarted under|^I1: a loss of|^I4: .* twice/ },
   'marks-not-awaited': { seed: 28, by: /^I1: (a loss of|lost though|.* is acknowledged but held by)/ },
+  'end-not-awaited': { seed: 5, by: /^I1: nothing is lost, but .* is not conserved|^I4: .* twice/ },
   'numbering-early': { seed: 5, by: /^I1: (nothing is lost, but .* is not conserved|.* is acknowledged but held by)/ },
   'not-cut-back': { seed: 5, by: /^I1: nothing is lost, but .* is not conserved|^I4: .* was not cut back/ },
   'not-rewound': { seed: 5, by: /^I6: no end after/ },
@@ -125,13 +126,13 @@ const CAUGHT_BY: Readonly<Record<string, Catch>> = {
   },
   'not-kept': { seed: 11, by: /^I4: component \d+ holds update \S+ twice/ },
   'moved-kept-too-early': {
-    seed: 52,
+    seed: 34,
     by: /^I1: (nothing is lost, but .* is not conserved|.* is acknowledged but held by)/
   },
-  'join-mirrors-nothing': { seed: 5, by: /^I1: .* is acknowledged but held by/ },
+  'join-mirrors-nothing': { seed: 10, by: /^I1: .* is acknowledged but held by/ },
   'not-merged': { seed: 5, by: /^I2: volume \d+ differs from the model/ },
-  'bound-too-early': { seed: 197, by: /^I2: volume \d+ differs from the model/ },
-  'late-publication': { seed: 65, by: /^I4: component \d+ holds update \S+ twice|^I1: .* is not conserved/ }
+  'bound-too-early': { seed: 5, by: /^I2: volume \d+ differs from the model/ },
+  'late-publication': { seed: 93, by: /^I4: component \d+ holds update \S+ twice|^I1: .* is not conserved/ }
 }
 const WITHIN = 5000
 
