@@ -2,7 +2,7 @@ import fs from 'node:fs'
 import path from 'node:path'
 import { TidemarkError } from '../errors.ts'
 import type { FileSetStoreOptions, StoreVolume } from './file-store.ts'
-import { errnoOf, makeDirectory, openingError, replaceFile, syncDirectory } from './files.ts'
+import { errnoOf, makeDirectory, openingError, replaceFile, syncDirectory, syncWayTo } from './files.ts'
 import {
   checkFormat,
   checkSame,
@@ -196,11 +196,11 @@ function refuseForeignImages(layout: Layout, format: Format): void {
 /** The format file gets its name last: without it there was never a set in the directory. */
 function create(layout: Layout, format: Format): void {
   refuseForeignImages(layout, format)
+  const images = new Set(format.volumes.map((volume) => path.dirname(imagePath(layout, volume))))
+  for (const directory of new Set([layout.journal, ...images])) syncWayTo(directory)
   replaceFile(layout.unfinished, textOf(format))
   for (const volume of format.volumes) createImage(imagePath(layout, volume), volume.size)
-  for (const directory of new Set(format.volumes.map((volume) => path.dirname(imagePath(layout, volume))))) {
-    syncDirectory(directory)
-  }
+  for (const directory of images) syncDirectory(directory)
   CeilingFile.create(layout.ceiling)
   StateFile.create(layout.state)
   replaceFile(layout.commits, '')

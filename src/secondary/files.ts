@@ -77,6 +77,20 @@ export function makeDirectory(directory: string): void {
   syncDirectory(above)
 }
 
+/**
+ * Makes the names of a directory and of those above it durable, whoever has made them: one who was killed may have done so and
+ * not have synced them. What we may not open we have not made, nor what lies where nothing can be made or synced.
+ */
+export function syncWayTo(directory: string): void {
+  for (let at = directory; at !== path.dirname(at); at = path.dirname(at)) {
+    try {
+      syncDirectory(path.dirname(at))
+    } catch (cause) {
+      if (!['EACCES', 'EPERM', 'EROFS', 'EINVAL'].includes(errnoOf(cause) ?? '')) throw cause
+    }
+  }
+}
+
 /** Makes names in a directory durable: a created, renamed or removed file is in it for good only after this. */
 export function syncDirectory(directory: string): void {
   // Windows cannot open directories; its file systems journal names by themselves.
