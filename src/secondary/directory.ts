@@ -8,6 +8,7 @@ import {
   checkSame,
   FORMAT_VERSION,
   type Format,
+  formatText,
   imagePath,
   type Layout,
   layoutOf,
@@ -110,7 +111,7 @@ export function openDirectory(options: DirectoryOptions): SecondaryDirectory {
     checkSame(layout, found, wanted)
     recoverExisting(layout, found, options.signal)
     // In the journal volumes are numbers: their order may change only now that it is empty.
-    if (textOf(found) !== textOf(wanted)) replaceFile(layout.format, textOf(wanted))
+    if (formatText(found) !== formatText(wanted)) replaceFile(layout.format, formatText(wanted))
     return wanted
   })
 }
@@ -198,7 +199,7 @@ function create(layout: Layout, format: Format): void {
   refuseForeignImages(layout, format)
   const images = new Set(format.volumes.map((volume) => path.dirname(imagePath(layout, volume))))
   for (const directory of new Set([layout.journal, ...images])) syncWayTo(directory)
-  replaceFile(layout.unfinished, textOf(format))
+  replaceFile(layout.unfinished, formatText(format))
   for (const volume of format.volumes) createImage(imagePath(layout, volume), volume.size)
   for (const directory of images) syncDirectory(directory)
   CeilingFile.create(layout.ceiling)
@@ -206,10 +207,6 @@ function create(layout: Layout, format: Format): void {
   replaceFile(layout.commits, '')
   fs.renameSync(layout.unfinished, layout.format)
   syncDirectory(layout.own)
-}
-
-function textOf(format: Format): string {
-  return `${JSON.stringify(format, null, 2)}\n`
 }
 
 function createImage(image: string, size: number): void {
@@ -228,6 +225,8 @@ function createImage(image: string, size: number): void {
 
 function recoverExisting(layout: Layout, format: Format, signal: AbortSignal | undefined): void {
   checkImages(layout, format)
+  // It is opened when all is done: a damaged one is to be refused before an image is touched.
+  CeilingFile.open(layout.ceiling, 'read').close()
   recover(layout, format, { signal })
 }
 

@@ -1,4 +1,5 @@
 import path from 'node:path'
+import { crc32 } from 'node:zlib'
 import { TidemarkError } from '../errors.ts'
 import { openingError, readIfThere } from './files.ts'
 
@@ -95,16 +96,27 @@ export function checkFormat(layout: Layout, format: Format): void {
 export function readFormat(layout: Layout, file = layout.format): Format | null {
   const text = readBytes(file)
   if (text === null) return null
-  const format = parse(text.toString(), file)
+  const { checksum, ...format } = parse(text.toString(), file)
   if (format.version !== FORMAT_VERSION) {
     const message = `${layout.directory} has format version ${JSON.stringify(format.version)}, this tidemark knows ${FORMAT_VERSION}`
     const details = { path: layout.directory, version: format.version, known: [FORMAT_VERSION] }
     throw new TidemarkError('TIDEMARK_VERSION', message, details)
   }
+  // After the version: another one may be checked otherwise.
+  if (checksum !== checksumOf(format)) throw damaged(file)
   if (typeof format.group !== 'string' || !Array.isArray(format.volumes) || typeof format.components !== 'number') {
     throw damaged(file)
   }
   return format as Format
+}
+
+export function formatText(format: Format): string {
+  return `${JSON.stringify({ ...format, checksum: checksumOf(format) }, null, 2)}\n`
+}
+
+/** Of all the rest, without blanks. */
+function checksumOf(format: object): number {
+  return crc32(JSON.stringify(format))
 }
 
 export function notSecondary(directory: string): TidemarkError {
@@ -152,7 +164,7 @@ function readBytes(file: string): Buffer | null {
   }
 }
 
-function parse(text: string, file: string): Partial<Record<keyof Format, unknown>> {
+function parse(text: string, file: string): Partial<Record<keyof Format | 'checksum', unknown>> {
   try {
     const value: unknown = JSON.parse(text)
     if (typeof value === 'object' && value !== null) return value

@@ -109,10 +109,13 @@ export class CeilingFile {
     return this.ceiling
   }
 
-  /** Durable when it returns: identifiers up to it may then be handed out. */
+  /**
+   * Durable when it returns: identifiers up to it may then be handed out. In both slots: if one is damaged afterwards, the other
+   * must not say that they never were.
+   */
   raise(upTo: number): void {
     if (upTo <= this.ceiling) return
-    this.slots.writeDurable([upTo])
+    for (let slot = 0; slot < 2; slot++) this.slots.writeDurable([upTo])
     this.ceiling = upTo
   }
 

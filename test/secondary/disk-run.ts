@@ -42,6 +42,11 @@ export class DiskRun {
   private progress: StoreProgress[] = []
   private parts: PartFacts[] = []
   private images = this.boundaries[0]?.images ?? []
+  private readonly updatesOf: (set: number) => readonly Update[]
+
+  constructor(updatesOf: (set: number) => readonly Update[] = largeUpdates) {
+    this.updatesOf = updatesOf
+  }
 
   open(): void {
     this.directory = openRunDirectory()
@@ -68,7 +73,7 @@ export class DiskRun {
     this.told = { ...this.told, used: Math.max(this.told.used, set) }
     const store = this.stores[component] as FileSetStore
     store.begin(set)
-    for (const { volume, sequence, offset, length, fill } of updatesOf(set)) {
+    for (const { volume, sequence, offset, length, fill } of this.updatesOf(set)) {
       if (volume % COMPONENTS !== component) continue
       const address =
         fill === 0
@@ -93,7 +98,7 @@ export class DiskRun {
   commit(set: number, sets: readonly number[] = [set], label?: string): void {
     const images = this.images.map((image) => image.slice())
     for (const each of sets) {
-      for (const { volume, offset, length, fill } of updatesOf(each))
+      for (const { volume, offset, length, fill } of this.updatesOf(each))
         images[volume]?.fill(fill, offset, offset + length)
     }
     this.images = images
@@ -187,12 +192,22 @@ interface Update {
 }
 
 /** Updates that overlap those of the same set and of the sets around it, over more than one sector: any other order shows. */
-function updatesOf(set: number): Update[] {
+function largeUpdates(set: number): Update[] {
   const fill = 1 + ((set * 7) % 200)
   return SIZES.flatMap((_, volume) => [
     { volume, sequence: 1, offset: (set % 10) * 40, length: 500, fill },
     { volume, sequence: 2, offset: (set % 10) * 40 + 300, length: 700, fill: fill + 1 },
     { volume, sequence: 3, offset: (set % 10) * 40 + 100, length: 450, fill: 0 },
     { volume, sequence: 4, offset: 900 + (set % 10) * 30, length: volume === 1 ? 1500 : 60, fill: fill + 2 }
+  ])
+}
+
+/** The same in a few bytes. */
+export function smallUpdates(set: number): Update[] {
+  const fill = 1 + ((set * 7) % 200)
+  return SIZES.flatMap((_, volume) => [
+    { volume, sequence: 1, offset: 10 * set, length: 24, fill },
+    { volume, sequence: 2, offset: 10 * set + 4, length: 5, fill: 0 },
+    { volume, sequence: 3, offset: 10 * set + 8, length: 7, fill: fill + 1 }
   ])
 }
