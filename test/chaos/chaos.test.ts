@@ -50,7 +50,9 @@ describe('npm run chaos', () => {
     const { code, stdout, stderr } = await command('--rounds', '1', '--seed', '3', '--only', 'sets,hold,look', '--json')
     expect(code, stderr).toBe(0)
     const document = JSON.parse(stdout)
-    expect(document).toMatchObject({ ok: true, seed: 3, totals: { rounds: 1, kills: { terminate: 0 }, views: 0 } })
+    // Views there may be all the same: on a busy machine someone is taken for hung.
+    const kills = { terminate: 0, exit: 0, throw: 0, hang: 0 }
+    expect(document).toMatchObject({ ok: true, seed: 3, totals: { rounds: 1, kills } })
     expect(stderr).toContain('round 1, seed 3: components')
   })
 
