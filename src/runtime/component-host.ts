@@ -29,9 +29,9 @@ export interface ComponentHostSetting {
   onSpare(): void
   /** It looks at the board. */
   onStarted(slot: number): void
-  /** Its thread has exited. */
-  /** A thread is told to end, or has come to its end; `onEnded` follows when it has exited. */
+  /** A thread is told to end, or has come to its end; `onEnded` follows. */
   onEnds(slot: number): void
+  /** Its thread has exited. */
   onEnded(end: ComponentEnd): void
   /** Threads cannot be started any more. */
   onHopeless(slot: number, cause: unknown): void
