@@ -3,6 +3,7 @@ import { ioError, readFully } from './files.ts'
 import type { FloatTable } from './float-table.ts'
 import { Fold, PIECE_LENGTH, PIECE_OFFSET, PIECE_POSITION, PIECE_VOLUME } from './fold.ts'
 import type { Images } from './images.ts'
+import type { SumKeeper } from './sum-keeper.ts'
 
 /** The segment is read in pieces of this size. */
 const WINDOW_SHIFT = 20
@@ -19,10 +20,12 @@ const SLICE_FRAMES = 1 << 16
 const CLOCK_EVERY = 16
 
 const FOLDING = 0
-const DATA = 1
-const ZEROS = 2
-const SYNCING = 3
-const DONE = 4
+const COMPARING = 1
+const DATA = 2
+const ZEROS = 3
+const SUMMING = 4
+const SYNCING = 5
+const DONE = 6
 
 /**
  * Brings one part of a set into the images, a slice at a time. The journal is read once, from its beginning to its end;
@@ -33,8 +36,10 @@ export class Applier {
   writtenBytes = 0
   private readonly images: Images
   private readonly volumes: number
+  private readonly keeper: SumKeeper | null
   private readonly fold = new Fold()
   private phase = DONE
+  private isRedone = false
   private fd = -1
   private path = ''
   /** Data pieces, those of each window together, and where each window's begin. */
@@ -47,12 +52,16 @@ export class Applier {
   private readonly gather = Buffer.alloc(GATHER_BYTES)
   private zerosDone = 0
 
-  constructor(images: Images, volumes: number) {
+  /** @param keeper  of the checksums; null: they are not kept */
+  constructor(images: Images, volumes: number, keeper: SumKeeper | null) {
     this.images = images
     this.volumes = volumes
+    this.keeper = keeper
   }
 
-  begin(frames: FloatTable, fd: number, path: string): void {
+  /** @param isRedone  some of it may be in the images already: a crash came between */
+  begin(frames: FloatTable, fd: number, path: string, isRedone: boolean): void {
+    this.isRedone = isRedone
     this.fd = fd
     this.path = path
     this.fold.begin(frames, this.volumes)
@@ -70,22 +79,34 @@ export class Applier {
   applySome(): boolean {
     switch (this.phase) {
       case FOLDING:
-        if (this.fold.resolve(SLICE_FRAMES)) this.enterData()
+        if (this.fold.resolve(SLICE_FRAMES)) this.enterComparing()
+        return false
+      case COMPARING:
+        if (this.keeper?.compareSome() !== false) this.enterData()
         return false
       case DATA:
         if (this.writeSome()) this.enterZeros()
         return false
       case ZEROS:
-        if (this.zeroSome()) this.phase = SYNCING
+        if (this.zeroSome()) this.phase = SUMMING
+        return false
+      case SUMMING:
+        if (this.keeper?.sumSome() !== false) this.phase = SYNCING
         return false
       case SYNCING:
         if (this.images.syncNext()) return false
+        this.keeper?.sync()
         this.writtenBytes = this.fold.bytes
         this.phase = DONE
         return true
       default:
         return true
     }
+  }
+
+  private enterComparing(): void {
+    this.keeper?.begin(this.fold, this.isRedone)
+    this.phase = COMPARING
   }
 
   /** Distributes the pieces over the windows of the segment; within one they stay in the order of their offsets. */

@@ -1,6 +1,7 @@
 import fs from 'node:fs'
 import path from 'node:path'
 import { TidemarkError } from '../errors.ts'
+import { BlockSums } from './block-sums.ts'
 import type { FileSetStoreOptions, StoreVolume } from './file-store.ts'
 import { errnoOf, makeDirectory, openingError, replaceFile, syncDirectory, syncWayTo } from './files.ts'
 import {
@@ -18,6 +19,7 @@ import {
 import { acquireLock, type Lock } from './lock.ts'
 import { recover, tidy } from './recover.ts'
 import { CeilingFile, StateFile } from './state.ts'
+import { sumImagesIfMissing } from './sum-images.ts'
 
 export interface DirectoryVolume {
   /** Of the primary volume. */
@@ -205,6 +207,7 @@ function create(layout: Layout, format: Format): void {
   CeilingFile.create(layout.ceiling)
   StateFile.create(layout.state)
   replaceFile(layout.commits, '')
+  BlockSums.create(layout.checksums, storeVolumes(layout, format))
   fs.renameSync(layout.unfinished, layout.format)
   syncDirectory(layout.own)
 }
@@ -228,6 +231,7 @@ function recoverExisting(layout: Layout, format: Format, signal: AbortSignal | u
   // It is opened when all is done: a damaged one is to be refused before an image is touched.
   CeilingFile.open(layout.ceiling, 'read').close()
   recover(layout, format, { signal })
+  sumImagesIfMissing(layout.checksums, storeVolumes(layout, format), signal)
 }
 
 function checkImages(layout: Layout, format: Format): void {

@@ -3,6 +3,7 @@ import type { Arena } from '../memory/arena.ts'
 import type { PartFacts, ResumedProgress, SetFacts, SetStore, StoreProgress } from '../protocol/set-store.ts'
 import { Applier } from './applier.ts'
 import type { Part } from './block.ts'
+import { BlockSums } from './block-sums.ts'
 import { CommitLog, readCommits } from './commit-log.ts'
 import { type Layout, layoutOf } from './format.ts'
 import { Images, type StoreVolume } from './images.ts'
@@ -10,6 +11,7 @@ import { Journal } from './journal.ts'
 import { checkLeft, checkManifests, readLeft } from './left-segments.ts'
 import { waitingCommits } from './recover.ts'
 import { StateFile } from './state.ts'
+import { SumKeeper } from './sum-keeper.ts'
 
 export type { StoreVolume } from './images.ts'
 
@@ -35,6 +37,7 @@ export class FileSetStore implements SetStore {
   private readonly layout: Layout
   private readonly journal: Journal
   private readonly images: Images
+  private readonly sums: BlockSums | null
   private readonly applier: Applier
   private readonly state: StateFile
   /** Of the first component only. */
@@ -46,6 +49,9 @@ export class FileSetStore implements SetStore {
   private lastBegun: number
   private lastSynced: number
   private written = 0
+  /** The predecessor may have begun to apply what is applied next, and what is being applied. */
+  private maybeBegun = false
+  private isRedone = false
 
   constructor(options: FileSetStoreOptions) {
     const layout = layoutOf(options.directory)
@@ -63,7 +69,12 @@ export class FileSetStore implements SetStore {
       ...(segmentBytes === undefined ? {} : { segmentBytes })
     })
     this.images = new Images(options.volumes)
-    this.applier = new Applier(this.images, options.volumes.length)
+    this.sums = BlockSums.open(layout.checksums, options.volumes, 'write')
+    this.applier = new Applier(
+      this.images,
+      options.volumes.length,
+      SumKeeper.of(this.images, this.sums, options.volumes)
+    )
     this.state = StateFile.open(layout.state, component === 0 ? 'write' : 'read')
     this.commits = component === 0 ? new CommitLog(layout.commits) : null
   }
@@ -87,6 +98,7 @@ export class FileSetStore implements SetStore {
     checkManifests(left, component, commits, told.applied)
     this.journal.takeOver(left)
     for (const { parts } of left) this.parts.push(...parts)
+    this.maybeBegun = true
     const journaled = Math.max(told.journaled, this.parts.at(-1)?.set ?? 0)
     this.lastBegun = journaled
     this.lastSynced = journaled
@@ -150,6 +162,8 @@ export class FileSetStore implements SetStore {
     if (this.options.component !== 0) this.releaseApplied(set)
     this.parts.splice(0, parts.length)
     this.applying.push(...parts)
+    this.isRedone = this.maybeBegun
+    this.maybeBegun = false
     this.applier.beginNothing()
     this.written = 0
     this.beginPart()
@@ -167,7 +181,7 @@ export class FileSetStore implements SetStore {
   private beginPart(): boolean {
     const part = this.applying[0]
     if (part === undefined) return false
-    this.applier.begin(part.frames, this.journal.fileOf(part), part.path)
+    this.applier.begin(part.frames, this.journal.fileOf(part), part.path, this.isRedone)
     return true
   }
 
@@ -194,6 +208,7 @@ export class FileSetStore implements SetStore {
   close(): void {
     this.journal.close()
     this.images.close()
+    this.sums?.close()
     this.state.close()
     this.commits?.close()
   }

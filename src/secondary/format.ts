@@ -36,6 +36,7 @@ export interface Layout {
   readonly state: string
   readonly ceiling: string
   readonly commits: string
+  readonly checksums: string
   readonly lock: string
   readonly journal: string
 }
@@ -52,6 +53,7 @@ export function layoutOf(directory: string): Layout {
     state: path.join(own, 'state'),
     ceiling: path.join(own, 'ceiling'),
     commits: path.join(own, 'commits.log'),
+    checksums: path.join(own, 'checksums'),
     lock: path.join(own, 'lock'),
     journal: path.join(own, 'journal')
   }

@@ -33,6 +33,20 @@ export class Images {
     }
   }
 
+  /** Into the beginning of a buffer. */
+  read(volume: number, offset: number, into: Uint8Array, length: number): void {
+    this.check(volume, offset, length)
+    let got = 0
+    try {
+      got = readFully(this.fileOf(volume), into, 0, length, offset)
+    } catch (cause) {
+      throw ioError('read', this.pathOf(volume), cause)
+    }
+    if (got === length) return
+    const message = `${this.pathOf(volume)} ends at ${offset + got}, within its volume`
+    throw new TidemarkError('TIDEMARK_CORRUPT', message, { path: this.pathOf(volume), position: offset + got })
+  }
+
   /**
    * At most 1 MiB of zeros. Node.js can neither punch holes nor ask for them, so what reads as zeros already is left: a
    * sparse image that is trimmed stays sparse.
@@ -72,8 +86,13 @@ export class Images {
     this.files.fill(-1)
   }
 
+  /** To write to it. */
   private file(volume: number): number {
     this.dirty[volume] = 1
+    return this.fileOf(volume)
+  }
+
+  private fileOf(volume: number): number {
     let fd = this.files[volume] as number
     if (fd < 0) {
       fd = fs.openSync(this.pathOf(volume), 'r+')

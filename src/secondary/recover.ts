@@ -2,6 +2,7 @@ import fs from 'node:fs'
 import { TidemarkError } from '../errors.ts'
 import { Applier } from './applier.ts'
 import type { Part } from './block.ts'
+import { BlockSums } from './block-sums.ts'
 import { type Commit, readCommits, syncCommits, writeCommits } from './commit-log.ts'
 import { ioError } from './files.ts'
 import { type Format, imagePath, type Layout } from './format.ts'
@@ -9,6 +10,7 @@ import { Images } from './images.ts'
 import { listSegments, missingPart, readSegment, type SegmentEnd, type SegmentName } from './journal-reader.ts'
 import { isAsListed, isCovered } from './manifest.ts'
 import { type SecondaryState, StateFile } from './state.ts'
+import { SumKeeper } from './sum-keeper.ts'
 
 export interface RecoverOptions {
   readonly signal?: AbortSignal | undefined
@@ -76,23 +78,27 @@ function redo(
   segments: readonly SegmentName[],
   signal: AbortSignal | undefined
 ): void {
-  const images = new Images(format.volumes.map((volume) => ({ path: imagePath(layout, volume), size: volume.size })))
+  const volumes = format.volumes.map((volume) => ({ path: imagePath(layout, volume), size: volume.size }))
+  const images = new Images(volumes)
+  const sums = BlockSums.open(layout.checksums, volumes, 'write')
   try {
     const found = findParts(segments, (set) => waiting.some((commit) => isCovered(commit, set)))
     // All of them are looked for before the first is applied: a damaged journal leaves the images as they are.
     const complete = waiting.map((commit) => partsOf(commit, found))
     // What a killed writer wrote last is perhaps not on the disk yet: no image may be ahead of the record that says why.
     syncCommits(layout.commits)
-    const applier = new Applier(images, format.volumes.length)
+    const applier = new Applier(images, volumes.length, SumKeeper.of(images, sums, volumes))
     for (const [n, commit] of waiting.entries()) {
       signal?.throwIfAborted()
       if (commit.set > state.current.securedSet) state.secure(commit.set, commit.time)
       state.announce(commit.set)
-      for (const part of complete[n] as Part[]) apply(applier, part)
+      // Only the first can have been begun: one set is applied at a time.
+      for (const part of complete[n] as Part[]) apply(applier, part, n === 0)
       state.mark(commit.set, commit.time)
     }
   } finally {
     images.close()
+    sums?.close()
   }
 }
 
@@ -127,10 +133,10 @@ function partsOf(commit: Commit, found: Found): Part[] {
   return sets.flatMap((set) => components.flatMap((component) => partIn(set, component)))
 }
 
-function apply(applier: Applier, part: Part): void {
+function apply(applier: Applier, part: Part, isRedone: boolean): void {
   const fd = fs.openSync(part.path, 'r')
   try {
-    applier.begin(part.frames, fd, part.path)
+    applier.begin(part.frames, fd, part.path, isRedone)
     while (!applier.applySome());
   } finally {
     fs.closeSync(fd)
