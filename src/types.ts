@@ -241,8 +241,33 @@ export interface PressureReport {
 
 export interface VerifyReport {
   ok: boolean
+  /** Of a secondary directory: the last applied set when it was verified. */
   set: number
+  /** `differences`: what is not as it was written, in order; adjacent blocks are one. */
   volumes: { name: string; bytes: number; differences: { offset: number; length: number }[] }[]
+  /** Of a secondary directory: bytes read of journal and commit log, and what is wrong with them. */
+  journal?: { bytes: number; problems: JournalProblem[] }
+  /** Of a secondary directory: 'missing' means that the volumes were not compared (`ok` is false), since it has none yet. */
+  checksums?: 'compared' | 'missing'
+  /** A set that a crash left half applied: blocks that it touches were not judged. Opening the directory finishes it. */
+  unfinishedSet?: number
+  /** Of a secondary directory: whether another one may have been writing to it meanwhile. */
+  hasWriter?: boolean
+}
+
+export interface JournalProblem {
+  path: string
+  /** Bytes from the beginning of the file. */
+  position?: number
+  set?: number
+  component?: number
+  reason: string
+}
+
+export interface VerifyProgress {
+  bytes: number
+  totalBytes: number
+  bytesPerSecond: number
 }
 
 export interface SecondaryReport {

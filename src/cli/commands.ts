@@ -3,16 +3,20 @@ import { TidemarkError } from '../index.ts'
 import { DEMO_USAGE, demo } from './demo.ts'
 import { EXIT_DONE, EXIT_USAGE, exitCodeOf, UsageError } from './exit-codes.ts'
 import { INSPECT_USAGE, inspect } from './inspect.ts'
+import { RECOVER_USAGE, recover } from './recover.ts'
+import { VERIFY_USAGE, verify } from './verify.ts'
 
 const USAGE = `tidemark COMMAND [options]
 
   demo [FILE...]   replicate real files while components are killed, and compare the copies
   inspect DIR      a secondary directory, without changing it
+  recover DIR      finishes what a crash left in it
+  verify DIR       compares its journal and volumes with their checksums
 
-Each command has --help and --json. Not there yet: serve, receive, status, recover, restore, verify.
+Each command has --help and --json. Not there yet: serve, receive, status, restore.
 `
 
-const NOT_YET = ['serve', 'receive', 'status', 'recover', 'restore', 'verify']
+const NOT_YET = ['serve', 'receive', 'status', 'restore']
 
 /** Runs a command. Returns the exit code; data goes to stdout, messages to stderr. */
 export async function main(args: readonly string[]): Promise<number> {
@@ -23,6 +27,10 @@ export async function main(args: readonly string[]): Promise<number> {
         return await runDemo(rest)
       case 'inspect':
         return await runInspect(rest)
+      case 'recover':
+        return await runRecover(rest)
+      case 'verify':
+        return await runVerify(rest)
       case undefined:
         process.stderr.write(USAGE)
         return EXIT_USAGE
@@ -74,9 +82,38 @@ async function runInspect(args: string[]): Promise<number> {
     options: { json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } }
   })
   if (values.help === true) return print(INSPECT_USAGE)
+  return inspect(oneDirectory('inspect', positionals), values.json === true)
+}
+
+async function runRecover(args: string[]): Promise<number> {
+  const { values, positionals } = parse({
+    args,
+    allowPositionals: true,
+    options: {
+      'force-unlock': { type: 'boolean' },
+      json: { type: 'boolean' },
+      help: { type: 'boolean', short: 'h' }
+    }
+  })
+  if (values.help === true) return print(RECOVER_USAGE)
+  const forceUnlock = values['force-unlock'] === true
+  return recover(oneDirectory('recover', positionals), { forceUnlock, json: values.json === true })
+}
+
+async function runVerify(args: string[]): Promise<number> {
+  const { values, positionals } = parse({
+    args,
+    allowPositionals: true,
+    options: { json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } }
+  })
+  if (values.help === true) return print(VERIFY_USAGE)
+  return verify(oneDirectory('verify', positionals), values.json === true)
+}
+
+function oneDirectory(command: string, positionals: readonly string[]): string {
   const [directory, ...more] = positionals
-  if (directory === undefined || more.length > 0) throw new UsageError('inspect takes one directory')
-  return inspect(directory, values.json === true)
+  if (directory === undefined || more.length > 0) throw new UsageError(`${command} takes one directory`)
+  return directory
 }
 
 /** parseArgs, whose complaints are usage errors. */

@@ -19,7 +19,7 @@ export async function inspect(directory: string, json: boolean): Promise<number>
   return EXIT_DONE
 }
 
-function describe(report: SecondaryReport): string {
+export function describe(report: SecondaryReport): string {
   const time = report.consistencyTime === null ? 'none yet' : new Date(report.consistencyTime).toISOString()
   const lines = [
     `applied set       ${report.appliedSet}`,

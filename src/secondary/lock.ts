@@ -65,6 +65,15 @@ export function describeThisProcess(): LockHolder {
   }
 }
 
+/** Who holds the lock and may be writing: null when nobody does, or the holder is provably gone. In doubt it is not. */
+export function findWriter(file: string): LockHolder | 'unreadable' | null {
+  const found = readIfThere(file)?.toString()
+  if (found === undefined) return null
+  const holder = parseHolder(found)
+  if (holder === null) return 'unreadable'
+  return provablyGone(holder, describeThisProcess()) ? null : holder
+}
+
 /** Whether that process has ended for certain, as seen from `here`. In doubt it has not. */
 export function provablyGone(holder: LockHolder, here: LockHolder): boolean {
   if (holder.host !== here.host) return false

@@ -7,19 +7,27 @@ import { type SecondaryState, StateFile } from './state.ts'
 
 /** Looks at a secondary directory, also while a process writes to it. Takes no lock and changes nothing. */
 export function inspectDirectory(directory: string): SecondaryReport {
-  const layout = layoutOf(directory)
-  const format = readFormat(layout)
-  if (format === null) throw notSecondary(layout.directory)
-  let state: StateFile
-  try {
-    state = StateFile.open(layout.state, 'read')
-  } catch (cause) {
-    throw openingError('read', layout.state, cause)
-  }
+  const { layout, format, state } = openToRead(directory)
   try {
     return reportOf(layout, format, settled(layout, state))
   } finally {
     state.close()
+  }
+}
+
+/** Throws when it is no secondary directory, or one that cannot be read; what its journal is like is another question. */
+export function checkReadable(directory: string): void {
+  openToRead(directory).state.close()
+}
+
+function openToRead(directory: string): { layout: Layout; format: Format; state: StateFile } {
+  const layout = layoutOf(directory)
+  const format = readFormat(layout)
+  if (format === null) throw notSecondary(layout.directory)
+  try {
+    return { layout, format, state: StateFile.open(layout.state, 'read') }
+  } catch (cause) {
+    throw openingError('read', layout.state, cause)
   }
 }
 

@@ -1,8 +1,8 @@
 import { TidemarkError } from '../errors.ts'
-import type { SecondaryReport } from '../types.ts'
+import type { SecondaryReport, VerifyProgress, VerifyReport } from '../types.ts'
 import { openExistingDirectory, type SecondaryDirectory } from './directory.ts'
 import { layoutOf } from './format.ts'
-import { inspectDirectory } from './report.ts'
+import { checkReadable, inspectDirectory } from './report.ts'
 
 export { inspectDirectory } from './report.ts'
 
@@ -14,27 +14,40 @@ export interface OpenSecondaryOptions {
   forceUnlock?: boolean
 }
 
-/**
- * Opens a secondary directory on this machine and finishes what a crash left there, unless `readOnly`.
- * @throws TidemarkError TIDEMARK_OPTIONS (`details.missing`: not a secondary directory), TIDEMARK_VERSION, TIDEMARK_LOCKED, TIDEMARK_CORRUPT
- */
-export async function openSecondary(directory: string, options: OpenSecondaryOptions = {}): Promise<Secondary> {
+export interface VerifyCall {
+  readonly signal?: AbortSignal
+  /** Told now and then while it goes on, and at its end. */
+  readonly onProgress?: (progress: VerifyProgress) => void
+}
+
+/** What takes threads, which this layer knows nothing of. */
+export interface SecondaryThreads {
+  verify(directory: string, options: VerifyCall & { readonly isLocked: boolean }): Promise<VerifyReport>
+}
+
+export async function openSecondaryWith(
+  threads: SecondaryThreads,
+  directory: string,
+  options: OpenSecondaryOptions
+): Promise<Secondary> {
   options.signal?.throwIfAborted()
   if (options.readOnly === true) {
-    inspectDirectory(directory)
-    return new Secondary(directory, null)
+    checkReadable(directory)
+    return new Secondary(threads, directory, null)
   }
   const force = options.forceUnlock === true
-  return new Secondary(directory, openExistingDirectory(directory, { force, signal: options.signal }))
+  return new Secondary(threads, directory, openExistingDirectory(directory, { force, signal: options.signal }))
 }
 
 export class Secondary {
   readonly directory: string
+  private readonly threads: SecondaryThreads
   /** Null when it was opened to be read only. */
   private readonly opened: SecondaryDirectory | null
   private closed = false
 
-  constructor(directory: string, opened: SecondaryDirectory | null) {
+  constructor(threads: SecondaryThreads, directory: string, opened: SecondaryDirectory | null) {
+    this.threads = threads
     this.directory = layoutOf(directory).directory
     this.opened = opened
   }
@@ -51,8 +64,15 @@ export class Secondary {
     throw this.notYet('restore')
   }
 
-  async verify(_options?: { signal?: AbortSignal }): Promise<never> {
-    throw this.notYet('verify')
+  /**
+   * Compares journal, history and volumes with their checksums, on threads; changes nothing. Opened `readOnly` it may be done
+   * while a group writes.
+   * @throws TidemarkError TIDEMARK_CLOSED, TIDEMARK_CORRUPT (so damaged that it cannot be compared), TIDEMARK_LOCKED (a writer never
+   * paused: try again)
+   */
+  async verify(options: VerifyCall = {}): Promise<VerifyReport> {
+    this.checkOpen()
+    return this.threads.verify(this.directory, { ...options, isLocked: this.opened !== null })
   }
 
   async close(): Promise<void> {

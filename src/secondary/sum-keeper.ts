@@ -48,14 +48,8 @@ export class SumKeeper {
 
   /** Null where there are no checksums to keep. */
   static of(images: Images, sums: BlockSums | null, volumes: readonly StoreVolume[]): SumKeeper | null {
-    return (
-      sums &&
-      new SumKeeper(
-        images,
-        sums,
-        volumes.map((volume) => volume.size)
-      )
-    )
+    const sizes = volumes.map((volume) => volume.size)
+    return sums && new SumKeeper(images, sums, sizes)
   }
 
   /** @param isRedone  the images may hold some of it already */

@@ -2,9 +2,9 @@ import fs from 'node:fs'
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { encodeCommit } from '../../src/secondary/commit-record.ts'
+import { openSecondary } from '../../src/open-secondary.ts'
 import { openExistingDirectory } from '../../src/secondary/directory.ts'
 import { inspectDirectory } from '../../src/secondary/report.ts'
-import { openSecondary } from '../../src/secondary/secondary.ts'
 import { bytesOf, errorOf, flipByte, Rig, segmentOf, temporaryDirectory } from './support.ts'
 
 const RECORD_BYTES = encodeCommit({

@@ -1,0 +1,72 @@
+import { openSecondary, type VerifyProgress, type VerifyReport } from '../index.ts'
+import { EXIT_DONE, EXIT_FAILED, EXIT_INTEGRITY } from './exit-codes.ts'
+import { formatBytes } from './format-bytes.ts'
+
+export const VERIFY_USAGE = `tidemark verify DIR [--json]
+
+Compares a secondary directory with its own checksums: every block of its volumes, its journal and commit log. Changes
+nothing, and may be done while a group writes to it.
+  --json   the report as one JSON document
+Exit codes: 0 all is as it was written, 1 there are no checksums yet (tidemark recover DIR makes them), 2 not one of ours or of
+another version, 4 not there, 5 the writer never paused: try again, 6 something is damaged.
+`
+
+/** Of one volume that are told one by one. */
+const MOST_LINES = 20
+
+export async function verify(directory: string, json: boolean): Promise<number> {
+  const secondary = await openSecondary(directory, { readOnly: true })
+  try {
+    const report = await secondary.verify(process.stderr.isTTY ? { onProgress: showProgress } : {})
+    process.stdout.write(json ? `${JSON.stringify(report)}\n` : describe(report))
+    if (report.ok) return EXIT_DONE
+    return isDamaged(report) ? EXIT_INTEGRITY : EXIT_FAILED
+  } finally {
+    await secondary.close()
+  }
+}
+
+function isDamaged({ volumes, journal }: VerifyReport): boolean {
+  return volumes.some(({ differences }) => differences.length > 0) || (journal?.problems.length ?? 0) > 0
+}
+
+function showProgress({ bytes, totalBytes, bytesPerSecond }: VerifyProgress): void {
+  const isAll = bytes >= totalBytes
+  const part = totalBytes === 0 ? 100 : Math.floor((bytes / totalBytes) * 100)
+  const text = `${part} % of ${formatBytes(totalBytes)}, ${formatBytes(bytesPerSecond)}/s`
+  // One line, written over and over, and taken away in the end.
+  process.stderr.write(`\r\x1b[K${isAll ? '' : text}`)
+}
+
+function describe(report: VerifyReport): string {
+  const { volumes, journal, set } = report
+  const lines = [`set ${set}: ${headline(report)}`]
+  if (report.hasWriter === true) lines.push('a writer is active: volumes were compared between its writes')
+  if (report.unfinishedSet !== undefined) {
+    const said = 'blocks that it touches were not judged; tidemark recover finishes it'
+    lines.push(`a crash left set ${report.unfinishedSet} half applied: ${said}`)
+  }
+  for (const { name, bytes, differences } of volumes) {
+    const wrong = differences.reduce((sum, { length }) => sum + length, 0)
+    const state =
+      wrong === 0 ? 'as written' : `${wrong} bytes in ${differences.length} places are not as they were written`
+    lines.push(
+      `  volume ${name}, ${formatBytes(bytes)}: ${report.checksums === 'missing' && wrong === 0 ? 'not compared' : state}`
+    )
+    for (const { offset, length } of differences.slice(0, MOST_LINES)) lines.push(`    ${length} bytes at ${offset}`)
+    if (differences.length > MOST_LINES) lines.push(`    and ${differences.length - MOST_LINES} more (--json has them)`)
+  }
+  const { bytes = 0, problems = [] } = journal ?? {}
+  lines.push(
+    `  journal, ${formatBytes(bytes)}: ${problems.length === 0 ? 'as written' : `${problems.length} problems`}`
+  )
+  for (const { path, position, reason } of problems) {
+    lines.push(`    ${path}${position === undefined ? '' : ` at ${position}`}: ${reason}`)
+  }
+  return `${lines.join('\n')}\n`
+}
+
+function headline(report: VerifyReport): string {
+  if (isDamaged(report)) return 'DAMAGED'
+  return report.ok ? 'whole' : 'there are no checksums to compare with yet; tidemark recover makes them'
+}
