@@ -10,6 +10,7 @@ import { listSegments, readSegment } from '../../src/secondary/journal-reader.ts
 import { inspectDirectory } from '../../src/secondary/report.ts'
 import { MortalFiles } from './mortal-files.ts'
 import { countUpTo, LAST_SET, modelAfter, RestartGroup, SETS, SIZES, segmentsOf, setOfLow } from './restart-group.ts'
+import { wrongSums } from './sums.ts'
 
 const VOLUMES = SIZES.map((size, n) => ({ name: `v${n}`, size }))
 export const MODELS = [0, ...SETS].map((_, n) => modelAfter(n))
@@ -125,11 +126,12 @@ export class RestartRig {
     if (word === 'journaled') this.expectDurable(word, segmentsOf(layout.journal, index))
     if (word === 'committed') this.expectDurable(word, [layout.commits, layout.state])
     if (word === 'applied') this.expectDurable(word, images)
-    if (word === 'marked') this.expectDurable(word, [layout.state])
+    if (word === 'marked') this.expectDurable(word, [layout.state, layout.checksums])
     // The next set is announced, and readers see that, before any byte of it is in an image.
     if (word === 'applying') this.expectImages(this.directory, countUpTo(set) - 1)
     if (word === 'applying') expect(inspectDirectory(this.directory).applying).toBe(set)
     if (word === 'marked') this.expectImages(this.directory, countUpTo(set))
+    if (word === 'marked') expect(wrongSums(this.directory)).toEqual([])
     const marked = { appliedSet: set, applying: null, consistencyTime: 1000 * countUpTo(set) }
     if (word === 'marked') expect(inspectDirectory(this.directory)).toMatchObject(marked)
   }
@@ -155,6 +157,7 @@ export class RestartRig {
     expect(clean).toBe(true)
     expect(countUpTo(appliedSet)).toBeGreaterThanOrEqual(countUpTo(setOfLow(this.group.board.loadCommitted())))
     this.expectImages(copy, countUpTo(appliedSet))
+    expect(wrongSums(copy)).toEqual([])
   }
 
   closeStores(): void {
