@@ -34,7 +34,7 @@ const rules: Record<string, Rule> = {
   sim: { mayImport: ['memory', 'protocol', 'errors.ts'], outside: 'any', never: [atomics] },
   secondary: { mayImport: ['memory', 'protocol', 'errors.ts', 'types.ts'], outside: 'any', never: [atomics] },
   runtime: {
-    mayImport: ['memory', 'protocol', 'secondary', 'errors.ts', 'options.ts'],
+    mayImport: ['memory', 'protocol', 'secondary', 'errors.ts', 'options.ts', 'types.ts'],
     outside: 'any',
     never: [atomics]
   },

@@ -54,7 +54,11 @@ export class BlockSums {
   /** Where the page in hand lies in the file; -1: there is none. */
   private pageAt = -1
   private pageChanged = false
-  private unsynced = false
+  /**
+   * At first as well: a writer that died may have written, and not synced, the very sums that are set again now, which then
+   * change nothing.
+   */
+  private unsynced = true
   private broken: unknown = null
   private readonly cleared = Buffer.alloc(CLEARED_BYTES)
 
