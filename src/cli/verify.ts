@@ -13,11 +13,12 @@ another version, 4 not there, 5 the writer never paused: try again, 6 something 
 
 /** Of one volume that are told one by one. */
 const MOST_LINES = 20
+const CLEAR_LINE = '\r\x1b[K'
 
 export async function verify(directory: string, json: boolean): Promise<number> {
   const secondary = await openSecondary(directory, { readOnly: true })
   try {
-    const report = await secondary.verify(process.stderr.isTTY ? { onProgress: showProgress } : {})
+    const report = await verifyShown(secondary)
     process.stdout.write(json ? `${JSON.stringify(report)}\n` : describe(report))
     if (report.ok) return EXIT_DONE
     return isDamaged(report) ? EXIT_INTEGRITY : EXIT_FAILED
@@ -26,16 +27,22 @@ export async function verify(directory: string, json: boolean): Promise<number> 
   }
 }
 
+async function verifyShown(secondary: Awaited<ReturnType<typeof openSecondary>>): Promise<VerifyReport> {
+  if (!process.stderr.isTTY || (process.env.NO_COLOR ?? '') !== '') return secondary.verify()
+  try {
+    return await secondary.verify({ onProgress: showProgress })
+  } finally {
+    process.stderr.write(CLEAR_LINE)
+  }
+}
+
 function isDamaged({ volumes, journal }: VerifyReport): boolean {
   return volumes.some(({ differences }) => differences.length > 0) || (journal?.problems.length ?? 0) > 0
 }
 
 function showProgress({ bytes, totalBytes, bytesPerSecond }: VerifyProgress): void {
-  const isAll = bytes >= totalBytes
   const part = totalBytes === 0 ? 100 : Math.floor((bytes / totalBytes) * 100)
-  const text = `${part} % of ${formatBytes(totalBytes)}, ${formatBytes(bytesPerSecond)}/s`
-  // One line, written over and over, and taken away in the end.
-  process.stderr.write(`\r\x1b[K${isAll ? '' : text}`)
+  process.stderr.write(`${CLEAR_LINE}${part} % of ${formatBytes(totalBytes)}, ${formatBytes(bytesPerSecond)}/s`)
 }
 
 function describe(report: VerifyReport): string {

@@ -3,6 +3,7 @@ import path from 'node:path'
 import fc from 'fast-check'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { openExistingDirectory } from '../../src/secondary/directory.ts'
+import { MortalFiles } from './mortal-files.ts'
 import { wrongSums } from './sums.ts'
 import { bytesOf, errorOf, flipByte, Rig, temporaryDirectory } from './support.ts'
 
@@ -199,6 +200,47 @@ describe('what a crash left half applied', () => {
     expect(wrongSums(directory)).toEqual([])
     expect(fs.readFileSync(path.join(directory, 'volumes/a.img')).subarray(4090, 4110)).toEqual(Buffer.alloc(20, 2))
     if (by !== 'recovery') rig.close()
+  })
+})
+
+describe('recovery that is killed itself', () => {
+  /** Sets 2 and 3 are secured, set 2 is half in image and table. */
+  function crashed(): string {
+    const rig = new Rig({ directory: temporaryDirectory() })
+    applied(rig, 1, () => rig.write(1, 0, 1, 0, bytesOf(10_000, 1)))
+    for (const set of [2, 3]) {
+      rig.begin(set)
+      rig.write(set, 0, 1, 1000 * set + 5990, bytesOf(20, set))
+      rig.zero(set, 1, 1, 0, 4097)
+      rig.sync()
+      rig.commit(set, 2)
+    }
+    const image = rig.directory.volumes[0]?.path ?? ''
+    fs.writeFileSync(image, fs.readFileSync(image).fill(0xdd, 7990, 8000))
+    rig.kill()
+    return rig.directory.layout.directory
+  }
+
+  test.each([false, true])('at any call, or within any write (%s): the next one finishes', (torn) => {
+    const template = crashed()
+    const work = temporaryDirectory()
+    let dieAt = 1
+    for (; ; dieAt++) {
+      fs.cpSync(template, work, { recursive: true })
+      const files = new MortalFiles(0)
+      files.dieAt = dieAt
+      files.torn = torn
+      files.watch()
+      files.run(0, () => openExistingDirectory(work, { force: true }).close())
+      vi.restoreAllMocks()
+      openExistingDirectory(work, { force: true }).close()
+      expect(wrongSums(work), `died at ${dieAt}`).toEqual([])
+      const image = fs.readFileSync(path.join(work, 'volumes/a.img'))
+      expect(image.subarray(7990, 8010)).toEqual(Buffer.alloc(20, 2))
+      expect(image.subarray(8990, 9010)).toEqual(Buffer.alloc(20, 3))
+      if (files.deaths === 0) break
+    }
+    expect(dieAt).toBeGreaterThan(torn ? 10 : 30)
   })
 })
 
