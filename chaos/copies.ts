@@ -57,6 +57,8 @@ export class Copies {
     if (!clean) wrong('is not clean')
     if (applying !== null || appliedSet !== securedSet) wrong('has unapplied sets')
     if (appliedSet < lowestSet) wrong(`lacks set ${lowestSet}`)
+    const verified = await secondary.verify()
+    if (!verified.ok) wrong(`differs from its own checksums, ${JSON.stringify(verified)},`)
     return this.plan.options.volumes.map(({ name, target = name }) => {
       const found = volumes.find((volume) => volume.name === target)
       return readFileSync(found?.path ?? wrong(`does not know volume ${target}`))

@@ -7,7 +7,7 @@ import { type Expected, judgeJournal, readExpected } from '../secondary/check-jo
 import { beginSegmentCheck, type SegmentCheck } from '../secondary/check-segment.ts'
 import { Differences } from '../secondary/differences.ts'
 import { storeVolumes } from '../secondary/directory.ts'
-import { errnoOf, ioError } from '../secondary/files.ts'
+import { errnoOf, openingError } from '../secondary/files.ts'
 import { type Format, type Layout, layoutOf, notSecondary, readFormat } from '../secondary/format.ts'
 import type { StoreVolume } from '../secondary/images.ts'
 import { listSegments, type SegmentName } from '../secondary/journal-reader.ts'
@@ -135,7 +135,7 @@ class DirectoryVerifier {
     try {
       return listSegments(this.layout.journal)
     } catch (cause) {
-      throw ioError('read', this.layout.journal, cause)
+      throw openingError('read', this.layout.journal, cause)
     }
   }
 
@@ -157,7 +157,7 @@ class DirectoryVerifier {
 
   private async verifyPiece({ volume, range }: Piece): Promise<void> {
     const { layout, options, volumes, appliedAtBegin, pool } = this
-    const { signal, isLocked, patienceMs = PATIENCE_MS } = options
+    const { isLocked, patienceMs = PATIENCE_MS } = options
     const until = performance.now() + patienceMs
     let ranges: readonly BlockRange[] = [range]
     for (;;) {
@@ -171,7 +171,7 @@ class DirectoryVerifier {
       this.unfinishedSet ??= unfinishedSet
       ranges = undecided
       if (ranges.length === 0 || performance.now() >= until) break
-      await wait(PAUSE_MS, undefined, signal && { signal })
+      await wait(PAUSE_MS)
     }
     for (const { count } of ranges) this.undecidedBlocks += count
     const size = (volumes[volume] as StoreVolume).size
@@ -223,6 +223,6 @@ function sizeOf(file: string): number | null {
     return fs.statSync(file).size
   } catch (cause) {
     if (errnoOf(cause) === 'ENOENT') return null
-    throw ioError('look at', file, cause)
+    throw openingError('look at', file, cause)
   }
 }

@@ -2,7 +2,7 @@ import fs from 'node:fs'
 import path from 'node:path'
 import { crc32 } from 'node:zlib'
 import { TidemarkError } from '../errors.ts'
-import { errnoOf, ioError, readFully, syncDirectory, writeFully } from './files.ts'
+import { errnoOf, ioError, openingError, readFully, syncDirectory, writeFully } from './files.ts'
 import type { StoreVolume } from './images.ts'
 
 /**
@@ -97,7 +97,7 @@ export class BlockSums {
     } catch (cause) {
       if (fd >= 0) fs.closeSync(fd)
       if (errnoOf(cause) === 'ENOENT') return null
-      throw ioError('open', file, cause)
+      throw openingError('open', file, cause)
     }
   }
 

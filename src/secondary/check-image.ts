@@ -1,6 +1,6 @@
 import fs from 'node:fs'
 import { type BlockSums, blocksOf, SUM_BLOCK_BYTES, sumOf } from './block-sums.ts'
-import { errnoOf, ioError, readFully } from './files.ts'
+import { errnoOf, openingError, readFully } from './files.ts'
 import type { StoreVolume } from './images.ts'
 
 /** Blocks of a volume that follow each other. */
@@ -27,7 +27,7 @@ export function differingBlocks(
   } catch (cause) {
     // Told by its length.
     if (errnoOf(cause) === 'ENOENT') return []
-    throw ioError('read', volume.path, cause)
+    throw openingError('read', volume.path, cause)
   } finally {
     if (fd >= 0) fs.closeSync(fd)
   }

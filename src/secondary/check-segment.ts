@@ -9,7 +9,7 @@ import {
   KIND_END,
   KIND_UPDATES
 } from './block.ts'
-import { errnoOf, ioError, readFully } from './files.ts'
+import { errnoOf, openingError, readFully } from './files.ts'
 import { type Block, readBlock, type SegmentEnd, type SegmentName } from './journal-reader.ts'
 
 /** A part of which blocks have been read, in order. */
@@ -57,7 +57,7 @@ export function checkSomeOfSegment(check: SegmentCheck, budgetBytes: number): Se
     if (check.position >= size) check.isDone = true
   } catch (cause) {
     // A live writer removes segments that it does not need any more.
-    if (errnoOf(cause) !== 'ENOENT') throw ioError('read', path, cause)
+    if (errnoOf(cause) !== 'ENOENT') throw openingError('read', path, cause)
     check.isDone = true
   } finally {
     if (fd >= 0) fs.closeSync(fd)
