@@ -67,6 +67,7 @@ class DirectoryVerifier {
   private unfinishedSet: number | null = null
   private hasWriter: boolean
   private undecidedBlocks = 0
+  private hasGivenUp = false
   private journalBytes = 0
   private bytes = 0
   private totalBytes = 0
@@ -158,7 +159,7 @@ class DirectoryVerifier {
   private async verifyPiece({ volume, range }: Piece): Promise<void> {
     const { layout, options, volumes, appliedAtBegin, pool } = this
     const { isLocked, patienceMs = PATIENCE_MS } = options
-    const until = performance.now() + patienceMs
+    const until = this.hasGivenUp ? 0 : performance.now() + patienceMs
     let ranges: readonly BlockRange[] = [range]
     for (;;) {
       const blocks = { directory: layout.directory, volumes, volume, ranges, appliedAtBegin, isLocked }
@@ -173,6 +174,8 @@ class DirectoryVerifier {
       if (ranges.length === 0 || performance.now() >= until) break
       await wait(PAUSE_MS)
     }
+    // A writer that stands still for one piece does so for all: they are looked at, not waited for.
+    this.hasGivenUp ||= ranges.length > 0
     for (const { count } of ranges) this.undecidedBlocks += count
     const size = (volumes[volume] as StoreVolume).size
     this.count(Math.min(SLICE_BYTES, size - range.first * SUM_BLOCK_BYTES))
