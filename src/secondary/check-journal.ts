@@ -3,6 +3,7 @@ import type { JournalProblem } from '../types.ts'
 import type { SegmentCheck } from './check-segment.ts'
 import { type Commit, readCommits } from './commit-log.ts'
 import type { Layout } from './format.ts'
+import { isCovered } from './manifest.ts'
 import { waitingCommits } from './recover.ts'
 import { type SecondaryState, StateFile } from './state.ts'
 
@@ -30,7 +31,10 @@ export function readExpected(layout: Layout): Expected {
     if (!(cause instanceof TidemarkError) || cause.code !== 'TIDEMARK_CORRUPT') throw cause
     problems.push({ path: layout.commits, reason: cause.message })
   }
-  const { commits, damagedBefore } = readCommits(layout.commits)
+  const { commits, damagedBefore, repaired } = readCommits(layout.commits)
+  for (const set of repaired) {
+    problems.push({ path: layout.commits, reason: `one of the two copies of the record of set ${set} is damaged`, set })
+  }
   if (damagedBefore > 0 && problems.length === 0) {
     const reason = `a damaged record before that of set ${damagedBefore}`
     problems.push({ path: layout.commits, reason, set: damagedBefore })
@@ -53,7 +57,7 @@ export function judgeJournal(expected: Expected, checks: readonly SegmentCheck[]
   }
   for (const commit of expected.commits) {
     for (const set of setsSent(commit, checks)) {
-      for (let component = 0; component < commit.components; component++) {
+      for (let component = 0; component < commit.parts.length; component++) {
         const segment = segmentOf(set, component, checks)
         if (segment?.parts.some((part) => part.set === set) === true) continue
         const isApplied = set <= expected.state.appliedSet
@@ -69,19 +73,17 @@ export function judgeJournal(expected: Expected, checks: readonly SegmentCheck[]
         problems.push({ path: segment?.segment.path ?? expected.journal, set, component, reason })
       }
     }
-    const missing = missingOfSeveral(commit, expected, checks)
-    if (missing !== null) problems.push(missing)
+    problems.push(...missingOfSeveral(commit, expected, checks))
   }
   return problems
 }
 
-/** A set without updates may never have been sent; which of several that are secured as one were is not recorded. */
+/** Sets of which parts were journaled: those that hold nothing may never have been sent. */
 function setsSent(commit: Commit, checks: readonly SegmentCheck[]): number[] {
-  const { set, first, updates } = commit
-  if (updates === 0) return []
-  if (first === undefined) return [set]
+  if (commit.parts.every(({ updates }) => updates === 0)) return []
+  if (commit.first === undefined) return [commit.set]
   const found = checks.flatMap(({ parts }) => parts.map((part) => part.set))
-  return [...new Set(found.filter((other) => other >= first && other <= set))].sort((a, b) => a - b)
+  return [...new Set(found.filter((set) => isCovered(commit, set)))].sort((a, b) => a - b)
 }
 
 /** A segment is begun when all before it is on the disk: only the last of a component may hold a part that is not finished. */
@@ -95,15 +97,18 @@ function segmentOf(set: number, component: number, checks: readonly SegmentCheck
   return checks.findLast(({ segment }) => segment.component === component && segment.firstSet <= set)
 }
 
-/** As long as they are not applied, all parts of sets that were secured as one have the record's updates together. */
-function missingOfSeveral(commit: Commit, expected: Expected, checks: readonly SegmentCheck[]): JournalProblem | null {
-  const { set, first, updates } = commit
-  if (first === undefined || set <= expected.state.appliedSet) return null
-  let found = 0
-  for (const { parts } of checks) {
-    for (const part of parts) if (part.set >= first && part.set <= set) found += part.updates
-  }
-  if (found === updates) return null
-  const reason = `sets ${first} to ${set} were secured as one with ${updates} updates, ${found} are there`
-  return { path: expected.journal, set, reason }
+/** As long as they are not applied, parts of sets that were secured as one hold what the record lists of each component. */
+function missingOfSeveral(commit: Commit, expected: Expected, checks: readonly SegmentCheck[]): JournalProblem[] {
+  const { set, first } = commit
+  if (first === undefined || set <= expected.state.appliedSet) return []
+  return commit.parts.flatMap(({ updates }, component) => {
+    let found = 0
+    for (const { segment, parts } of checks) {
+      if (segment.component !== component) continue
+      for (const part of parts) if (isCovered(commit, part.set)) found += part.updates
+    }
+    if (found === updates) return []
+    const reason = `sets ${first} to ${set} were secured as one with ${updates} updates of secondary component ${component}, ${found} are there`
+    return [{ path: expected.journal, set, component, reason }]
+  })
 }

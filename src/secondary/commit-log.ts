@@ -15,6 +15,8 @@ export interface CommitsFound {
   readonly damagedBefore: number
   /** Every record is there twice, and nothing else. */
   readonly isWhole: boolean
+  /** Sets of whose record one copy was damaged: read from the other. Not that of a last one that was cut short. */
+  readonly repaired: readonly number[]
 }
 
 export function readCommits(file: string): CommitsFound {
@@ -27,15 +29,19 @@ export function readCommits(file: string): CommitsFound {
   const commits: Commit[] = []
   let damagedBefore = 0
   let isWhole = true
+  const repaired: number[] = []
+  const found = (whole: boolean): CommitsFound => ({ commits, damagedBefore, isWhole: whole, repaired })
   for (let at = 0; log !== null && at < log.length; ) {
     const record = readRecord(log, at)
-    if (record === null) return { commits, damagedBefore, isWhole: false }
+    if (record === null) return found(false)
     commits.push(record.commit)
     if (record.followsDamage) damagedBefore = record.commit.set
-    isWhole &&= record.isWhole && !record.followsDamage
+    isWhole &&= record.damagedCopy === null && !record.followsDamage
+    const isCutShort = record.damagedCopy === 2 && record.end >= log.length
+    if (record.damagedCopy !== null && !isCutShort) repaired.push(record.commit.set)
     at = record.end
   }
-  return { commits, damagedBefore, isWhole }
+  return found(isWhole)
 }
 
 /** The file holds these afterwards; after a crash, these or what it held before. */

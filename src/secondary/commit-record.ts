@@ -58,8 +58,8 @@ export interface RecordFound {
   readonly commit: Commit
   /** Where the next record begins. */
   readonly end: number
-  /** Both copies are as they were written. */
-  readonly isWhole: boolean
+  /** Which copy is not as it was written; null for neither. The other one is. */
+  readonly damagedCopy: 1 | 2 | null
   /** Before it lies another one, of which neither copy can be read. */
   readonly followsDamage: boolean
 }
@@ -74,14 +74,14 @@ export function readRecord(log: Buffer, begin: number): RecordFound | null {
     const first = decodeCopy(log, at, 1)
     if (first !== null) {
       const { commit, length } = first
-      const isWhole = decodeCopy(log, at + length, 2) !== null
-      return { commit, end: at + 2 * length, isWhole, followsDamage: at > begin }
+      const damagedCopy = decodeCopy(log, at + length, 2) === null ? 2 : null
+      return { commit, end: at + 2 * length, damagedCopy, followsDamage: at > begin }
     }
     const second = decodeCopy(log, at, 2)
     if (second !== null) {
       const { commit, length } = second
       // Only the length of the second copy says where the damaged first one began.
-      return { commit, end: at + length, isWhole: false, followsDamage: at - length !== begin }
+      return { commit, end: at + length, damagedCopy: 1, followsDamage: at - length !== begin }
     }
   }
   return null

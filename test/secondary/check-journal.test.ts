@@ -2,6 +2,8 @@ import fs from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { judgeJournal, readExpected } from '../../src/secondary/check-journal.ts'
 import { beginSegmentCheck, checkSomeOfSegment, type SegmentCheck } from '../../src/secondary/check-segment.ts'
+import { readCommits } from '../../src/secondary/commit-log.ts'
+import { type Commit, encodeCommit } from '../../src/secondary/commit-record.ts'
 import { openExistingDirectory } from '../../src/secondary/directory.ts'
 import { listSegments } from '../../src/secondary/journal-reader.ts'
 import type { JournalProblem } from '../../src/types.ts'
@@ -180,9 +182,10 @@ describe('sets that were secured as one', () => {
       expect(problemsOf(rig).length, path).toBeGreaterThan(0)
       fs.writeFileSync(path, whole)
     }
-    // Of a whole set nothing is left: only the number of updates tells.
+    // Of a whole set nothing is left: only what the record lists of each component tells.
     for (const { path, firstSet } of segments) if (firstSet === 1) fs.rmSync(path)
-    expect(problemsOf(rig)).toMatchObject([{ set: 2, reason: expect.stringContaining('secured as one') }])
+    const reason = expect.stringContaining('secured as one')
+    expect(problemsOf(rig)).toMatchObject([0, 1].map((component) => ({ set: 2, component, reason })))
   })
 })
 
@@ -192,6 +195,8 @@ test('a damaged commit log is told', () => {
   flipByte(commits, 20)
   expect(problemsOf(rig)).toMatchObject([{ path: commits }])
   flipByte(commits, 20)
-  fs.truncateSync(commits, fs.statSync(commits).size - 56)
+  expect(problemsOf(rig)).toEqual([])
+  const last = readCommits(commits).commits.at(-1) as Commit
+  fs.truncateSync(commits, fs.statSync(commits).size - encodeCommit(last).length)
   expect(problemsOf(rig)).toMatchObject([{ path: commits }])
 })
