@@ -40,7 +40,8 @@ export class DiskRun {
   private stores: FileSetStore[] = []
   private readonly records = new Records(1 << 15, 10)
   private progress: StoreProgress[] = []
-  private parts: PartFacts[] = []
+  /** By component, what it has told of its parts, as on the board. */
+  private facts: Map<number, PartFacts>[] = []
   private images = this.boundaries[0]?.images ?? []
   private readonly updatesOf: (set: number) => readonly Update[]
 
@@ -55,7 +56,7 @@ export class DiskRun {
     const done = { journaled: lastSet, applied: lastSet, committed: lastSet, announced: lastSet, marked: lastSet }
     this.stores = Array.from({ length: COMPONENTS }, (_, n) => this.openStore(n))
     this.progress = this.stores.map(() => done)
-    this.parts = []
+    this.facts = this.stores.map(() => new Map())
   }
 
   close(): void {
@@ -84,9 +85,7 @@ export class DiskRun {
     store.gather()
     this.records.clear()
     if (!isWhole) return
-    const { updates, bytes } = store.sync()
-    const before = this.parts[component] ?? { updates: 0, bytes: 0 }
-    this.parts[component] = { updates: before.updates + updates, bytes: before.bytes + bytes }
+    this.facts[component]?.set(set, store.sync())
     this.tell(component, { journaled: set })
   }
 
@@ -106,9 +105,9 @@ export class DiskRun {
     this.told = { ...this.told, committing: this.boundaries.length - 1 }
     // More than there are: some were overwritten before they were sent.
     const acknowledged = { updates: 100, bytes: 100_000 }
-    const [parts, consistencyTime] = [this.parts, 1000 * set]
+    const parts = this.facts.map((facts) => sumOf(sets.flatMap((each) => facts.get(each) ?? [])))
+    const consistencyTime = 1000 * set
     ;(this.stores[0] as FileSetStore).commit({ set, consistencyTime, ...acknowledged, parts, label })
-    this.parts = []
     this.told = { ...this.told, secured: this.told.committing }
     this.tell(0, { committed: set })
   }
@@ -142,13 +141,14 @@ export class DiskRun {
     this.mark(set)
   }
 
-  /** Its thread has ended, and another one goes on with its files. */
+  /** Its thread has ended, and another one goes on with its files, and tells what is in them. */
   restart(component: number): void {
     this.stores[component]?.close()
     const store = this.openStore(component)
     this.stores[component] = store
-    const { parts: _, ...progress } = store.resume(this.progress[component] as StoreProgress)
+    const { parts, ...progress } = store.resume(this.progress[component] as StoreProgress)
     this.progress[component] = progress
+    this.facts[component] = new Map(parts.map(({ set, ...facts }) => [set, facts]))
   }
 
   private openStore(component: number): FileSetStore {
@@ -162,6 +162,13 @@ export class DiskRun {
     for (const n of this.stores.keys()) {
       if (common || n === component) this.progress[n] = { ...(this.progress[n] as StoreProgress), ...more }
     }
+  }
+}
+
+function sumOf(parts: readonly PartFacts[]): PartFacts {
+  return {
+    updates: parts.reduce((sum, { updates }) => sum + updates, 0),
+    bytes: parts.reduce((sum, { bytes }) => sum + bytes, 0)
   }
 }
 

@@ -56,9 +56,13 @@ function live(run: DiskRun): void {
   run.commit(11)
   run.end()
   run.open()
+  // Both components end while sets wait for each other.
   run.receiveAll(21)
+  run.restart(1)
   run.receiveAll(22)
+  run.restart(0)
   run.commit(22, [21, 22])
+  run.restart(1)
   run.apply(22)
   run.close()
 }

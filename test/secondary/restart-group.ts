@@ -73,6 +73,10 @@ class CheckedBoard extends Board {
     this.grows = grows
   }
 
+  override storePartFacts(index: number, set: number, updates: number, bytes: number): void {
+    this.files.point()
+    super.storePartFacts(index, set, updates, bytes)
+  }
   override storeJournaled(index: number, low: number): void {
     this.files.point('journaled')
     this.grows('journaled', index, this.loadJournaled(index), low)
