@@ -27,4 +27,10 @@ fs.writeSync(STDOUT, 'running\n')
 const [own, ...others] = SOURCES as [string, ...string[]]
 const ports = new Map(others.map((name, n) => [n + 1, group.exportSource(name)]))
 new Worker(new URL('./killed-thread.ts', import.meta.url), { workerData: { ports, task } })
+if (task.isOrderly === true) {
+  await group.openSource(own).volume('a').write(0, Buffer.of(1))
+  await group.whenApplied()
+  await group.close()
+  process.exit()
+}
 await writeUntilKilled(group.openSource(own), 0, task)

@@ -4,4 +4,7 @@ import { writeUntilKilled } from './killed-source.ts'
 import type { KilledTask } from './killed-updates.ts'
 
 const { ports, task } = workerData as { ports: Map<number, SourcePort>; task: KilledTask }
-for (const [index, port] of ports) void writeUntilKilled(attachSource(port), index, task)
+for (const [index, port] of ports) {
+  const source = attachSource(port)
+  if (task.isOrderly !== true) void writeUntilKilled(source, index, task)
+}

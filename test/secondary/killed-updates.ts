@@ -17,6 +17,8 @@ export interface KilledTask {
   readonly round: number
   /** By source: the last step that is in the volumes. */
   readonly done: readonly number[]
+  /** It ends by itself, in an orderly way. */
+  readonly isOrderly?: boolean
   /** By source: what was acknowledged is appended there, a line `step set` each. */
   readonly receipts: readonly string[]
 }

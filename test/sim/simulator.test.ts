@@ -74,6 +74,8 @@ describe('the system as it is', () => {
     ['refetched', 1500, 500],
     ['merged', 200, 80],
     ['leftOut', 60000, 20000],
+    ['named', 268, 120],
+    ['namedIdle', 40, 15],
     ['views', 3062, 1800]
   ])('%s are frequent: %d when measured, at least %d in 2,000 seeds', (name, _measured, least) => {
     expect(coverage[name]).toBeGreaterThan((least * SEEDS) / 2000)
