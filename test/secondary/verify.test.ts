@@ -38,7 +38,7 @@ function judge(rig: Rig, volume: number): BlocksJudged {
   const { directory } = rig.directory.layout
   const { volumes } = rig.directory
   const ranges = [{ first: 0, count: 10 }]
-  return judgeBlocks({ directory, volumes, volume, ranges, appliedAtBegin: 1, isLocked: false })
+  return judgeBlocks({ directory, volumes, volume, ranges, appliedAtBegin: 1, isLocked: true })
 }
 
 const directoryOf = (rig: Rig): string => rig.directory.layout.directory
@@ -76,12 +76,21 @@ describe('a directory that nobody writes to', () => {
   })
 
   test('every flipped byte of an image is found in its block', () => {
-    const rig = started()
+    const volumes = [
+      { name: 'small', size: 4196 },
+      { name: 'larger', size: 40_000 }
+    ]
+    const rig = new Rig({ directory: temporaryDirectory(), volumes })
+    receive(rig, 1, () => {
+      rig.write(1, 0, 1, 50, bytesOf(4140, 1))
+      rig.write(1, 1, 1, 39_000, bytesOf(1000, 3))
+    })
+    rig.apply(1)
     rig.kill()
-    for (const [volume, { size }] of VOLUMES.entries()) {
+    for (const [volume, { size }] of volumes.entries()) {
       const fd = fs.openSync(imageOf(rig, volume), 'r+')
       const byte = Buffer.alloc(1)
-      for (let position = 0; position < size; position += volume === 0 ? 1 : 37) {
+      for (let position = 0; position < size; position += volume === 0 ? 1 : 97) {
         fs.readSync(fd, byte, 0, 1, position)
         byte[0] = (byte[0] as number) ^ (1 << (position % 8))
         fs.writeSync(fd, byte, 0, 1, position)
