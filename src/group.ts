@@ -11,6 +11,10 @@ import { Board, PHASE_RUN } from './memory/board.ts'
 import { SOURCE_CLOSED, SOURCE_SUSPENDED } from './memory/source-memory.ts'
 import { OpenSources, slotOf } from './open-sources.ts'
 import { type CheckedOptions, checkName, checkOptions } from './options.ts'
+import type { GroupSide } from './primary/group-side.ts'
+import { PrimaryFiles } from './primary/primary-files.ts'
+import { verifyPrimaries } from './primary/verification.ts'
+import { PrimarySide } from './primary-side.ts'
 import { allocateGroupMemory, type GroupMemory, slotsFor, transactionLimits } from './runtime/group-memory.ts'
 import type {
   ControlNotice,
@@ -34,6 +38,7 @@ import type {
   PrimarySource,
   SetReport,
   SourcePort,
+  VerifyOptions,
   VerifyReport,
   ViewReport
 } from './types.ts'
@@ -112,9 +117,11 @@ class ThreadedGroup extends EventEmitter<GroupEvents> implements BackupGroup {
   private readonly sources: OpenSources
   private readonly requests = new HostRequests((request) => this.post(request))
   private readonly failing: Failing
+  private readonly primaries: PrimaryFiles
   private readonly exited: Promise<void>
   private positions: SetPositions = { forming: 0, formed: 0, secured: 0, applying: null, applied: 0 }
   private holders = 0
+  private closingHolders = 0
   private spares: readonly number[] = []
   private state: GroupStatus['state'] = 'running'
   private suspension: Suspension | undefined
@@ -140,6 +147,7 @@ class ThreadedGroup extends EventEmitter<GroupEvents> implements BackupGroup {
       this.checkOpen()
       slotOf(this.board, id)
     })
+    this.primaries = new PrimaryFiles(this.primarySide())
     this.history = new SetHistory()
     this.latencies = new GroupLatencies(this.board)
     let opened: { resolve(): void; reject(error: Error): void } = { resolve: () => {}, reject: () => {} }
@@ -194,13 +202,18 @@ class ThreadedGroup extends EventEmitter<GroupEvents> implements BackupGroup {
     return this.sources.close(name, (id) => this.post({ type: 'close-source', id }))
   }
 
-  async openPrimaryFile(): Promise<PrimaryFile> {
-    throw notYet('openPrimaryFile')
+  async openPrimaryFile(volume: string, path: string, options: { signal?: AbortSignal } = {}): Promise<PrimaryFile> {
+    this.checkOpen()
+    return this.primaries.openFile(volume, path, options.signal)
   }
 
   async closeSet(options: { label?: string; signal?: AbortSignal } = {}): Promise<SetReport> {
     this.checkOpen()
     if (options.label !== undefined) checkName('label', options.label)
+    return this.closeForming(options)
+  }
+
+  private async closeForming(options: { label?: string; signal?: AbortSignal }): Promise<SetReport> {
     const ask = (request: number): HostRequest => ({ type: 'close-set', request, label: options.label })
     const set = (await this.requests.ask(ask, options.signal)) as number
     return this.history.when(set, 'formed', options.signal)
@@ -253,8 +266,9 @@ class ThreadedGroup extends EventEmitter<GroupEvents> implements BackupGroup {
     return heldUpdatesOf(memory, board, this.options.volumes, slot, options.limit ?? 1000)
   }
 
-  async verify(): Promise<VerifyReport> {
-    throw notYet('verify')
+  async verify(options: VerifyOptions = {}): Promise<VerifyReport> {
+    this.checkOpen()
+    return verifyPrimaries(this.primaries, options)
   }
 
   status(): GroupStatus {
@@ -300,9 +314,58 @@ class ThreadedGroup extends EventEmitter<GroupEvents> implements BackupGroup {
   }
 
   private async closeOnce(drain: boolean): Promise<void> {
-    this.post({ type: 'close', drain })
     this.worker.ref()
+    const quiet = this.primaries.quiet()
+    // What they have under way is taken; a group that is not to be drained, or that takes nothing any more, need not wait.
+    if (drain) await Promise.race([quiet, this.exited])
+    this.post({ type: 'close', drain })
     await this.exited
+    await this.primaries.close()
+  }
+
+  /** What primary files ask of the group. */
+  private primarySide(): GroupSide {
+    const { options, facts } = this
+    const group = this
+    const side = new PrimarySide(options, facts)
+    return {
+      updateBytes: side.updateBytes,
+      volume: (name) => side.volume(name),
+      secondary: () => side.secondary(),
+      get appliedSet() {
+        return group.positions.applied
+      },
+      // What is under way when the group is closed goes on.
+      checkOpen: () => this.checkRunning(),
+      openSource: (name) => this.openSource(name),
+      whenApplied: async (set, signal) => {
+        if (set > this.positions.applied) await this.history.when(set, 'applied', signal)
+      },
+      closeSet: () => this.closeForming({}),
+      holdClosing: () => this.holdClosing(),
+      holdApplied: (signal) => this.holdApplied(signal === undefined ? {} : { signal }),
+      warn: (error) => {
+        if (error instanceof TidemarkError) this.emit('warning', error)
+      }
+    }
+  }
+
+  /** The forming set stays open as long as anyone holds it; it is known when that is so for certain. */
+  private async holdClosing(): Promise<{ set: number; release(): void }> {
+    this.closingHolders++
+    let held = true
+    const release = (): void => {
+      if (!held) return
+      held = false
+      if (--this.closingHolders === 0) this.post({ type: 'release-closing' })
+    }
+    try {
+      const set = (await this.requests.ask((request) => ({ type: 'hold-closing', request }))) as number
+      return { set, release }
+    } catch (error) {
+      release()
+      throw error
+    }
   }
 
   /** The control thread has ended: whoever still waits is told. */
@@ -368,6 +431,9 @@ class ThreadedGroup extends EventEmitter<GroupEvents> implements BackupGroup {
       case 'held':
         this.requests.answer(notice.request, notice.record)
         break
+      case 'closing-held':
+        this.requests.answer(notice.request, notice.set)
+        break
       case 'source-closed':
         this.sources.closed(notice.id)
         break
@@ -419,7 +485,12 @@ class ThreadedGroup extends EventEmitter<GroupEvents> implements BackupGroup {
   }
 
   private checkOpen(): void {
-    if (this.closing !== undefined || this.state === 'closed') throw this.closedError()
+    if (this.closing !== undefined) throw this.closedError()
+    this.checkRunning()
+  }
+
+  private checkRunning(): void {
+    if (this.state === 'closed') throw this.closedError()
     if (this.suspension !== undefined) {
       const { error } = this.suspension
       throw new TidemarkError('TIDEMARK_SUSPENDED', `the group is suspended: ${error.message}`, error.details, {
@@ -431,8 +502,4 @@ class ThreadedGroup extends EventEmitter<GroupEvents> implements BackupGroup {
   private closedError(): TidemarkError {
     return new TidemarkError('TIDEMARK_CLOSED', `group '${this.options.name}' is closed`, { group: this.options.name })
   }
-}
-
-function notYet(what: string): TidemarkError {
-  return new TidemarkError('TIDEMARK_OPTIONS', `${what} is not there yet in this version`, { option: what })
 }

@@ -117,8 +117,8 @@ export interface BackupGroup extends EventEmitter<GroupEvents>, AsyncDisposable 
   holdApplied(options?: { signal?: AbortSignal }): Promise<{ report: SetReport; release(): void } & Disposable>
   /** What a component holds: the text's table of updates (figure 2B). */
   heldUpdates(component: number, options?: { limit?: number }): HeldUpdate[]
-  /** Compares primary files and secondary at a set boundary, while writers go on. */
-  verify(options?: { signal?: AbortSignal }): Promise<VerifyReport>
+  /** Compares primary files and secondary at a set boundary, while writers go on. Volumes without a primary file are left out. */
+  verify(options?: VerifyOptions): Promise<VerifyReport>
   status(): GroupStatus
   /**
    * Takes no more updates, forms, secures and applies what was acknowledged (unless drain is false), ends all threads.
@@ -167,14 +167,46 @@ export interface VolumeWriter {
 /** Overlapping writes reach file and group in the same order. After a crash, opening it resynchronises changed regions only. */
 export interface PrimaryFile extends AsyncDisposable {
   readonly volume: string
+  /** Shows all overlapping writes that were called before. */
   read(offset: number, target: Uint8Array): Promise<void>
+  /**
+   * Resolves when the file has it (in the system's cache) and the group holds it mirrors+1 times. `data` may be reused at once. Up
+   * to 1 MiB (less where the group has little memory) is one update; more goes as several, and the receipt is that of the last one.
+   */
   write(offset: number, data: ArrayBufferView): Promise<Receipt>
   zero(offset: number, length: number): Promise<Receipt>
   /** Everything written before is on stable storage. */
   sync(): Promise<void>
   /** The first synchronisation or a resync. */
-  readonly synchronisation: { state: 'running' | 'done'; bytesRead: number; bytesSent: number; totalBytes: number }
+  readonly synchronisation: {
+    state: 'running' | 'done'
+    /**
+     * 'none': closed in order. 'crash': the regions written to lately are compared. 'resumed': a first synchronisation goes on. All others
+     * compare everything: 'first'; 'damaged': the activity log is; 'other-secondary', 'secondary-went-back', 'other-file', 'changed': one
+     * of the two is not what the log was kept for.
+     */
+    reason:
+      | 'none'
+      | 'crash'
+      | 'resumed'
+      | 'first'
+      | 'damaged'
+      | 'other-secondary'
+      | 'secondary-went-back'
+      | 'other-file'
+      | 'changed'
+    /** Of the primary file. */
+    bytesRead: number
+    bytesSent: number
+    totalBytes: number
+    /** From this set on the secondary volume is consistent with the others again; null while running. */
+    set: number | null
+    /** So many sets before it show a mixture: 0 when all that differed went into one set. */
+    mixedSets: number
+  }
+  /** Resolves when the secondary has applied all that differed. */
   synchronised(options?: { signal?: AbortSignal }): Promise<void>
+  /** Resolves when the calls under way have ended and the secondary has applied them: the next opening has nothing to compare. */
   close(): Promise<void>
 }
 
@@ -237,6 +269,12 @@ export interface PressureReport {
   reason: string
   heldBytes: number
   spooledBytes: number
+}
+
+export interface VerifyOptions {
+  signal?: AbortSignal
+  /** Now and then: so far, of all, and how fast. */
+  onProgress?: (progress: { bytes: number; totalBytes: number; bytesPerSecond: number }) => void
 }
 
 export interface VerifyReport {

@@ -57,6 +57,8 @@ const CEILING_STEP = 1024
  */
 export class Coordinator {
   readonly sources = new Set<CountedSource>()
+  /** The forming set stays open, whoever wants it closed; unless memory runs short. */
+  closingHeld = false
   closedEarly = 0
   private readonly setting: CoordinatorSetting
   private readonly line: SetLine
@@ -330,6 +332,7 @@ export class Coordinator {
   }
 
   private reasonToClose(nowMs: number): CloseReason | undefined {
+    if (this.closingHeld) return this.isShortOfMemory() ? 'memory' : undefined
     if (this.closeAsked !== undefined) return this.closeAsked.reason
     if (nowMs - this.periodBegan >= this.period.lengthMs) return 'period'
     if (this.isShortOfMemory()) return 'memory'

@@ -189,6 +189,14 @@ export class Control {
         this.coordinator.applyHeld = false
         this.step()
         break
+      case 'hold-closing':
+        this.coordinator.closingHeld = true
+        this.tell({ type: 'closing-held', request: request.request, set: this.coordinator.formingSet })
+        break
+      case 'release-closing':
+        this.coordinator.closingHeld = false
+        this.step()
+        break
       case 'add':
         this.requests.add(request.request)
         this.step()
@@ -428,6 +436,7 @@ export class Control {
 
   private async end(drain: boolean): Promise<void> {
     this.coordinator.applyHeld = false
+    this.coordinator.closingHeld = false
     if (drain && !this.failed && !this.abandoned) await this.drain()
     this.ending = true
     clearTimeout(this.timer)

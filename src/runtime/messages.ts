@@ -47,6 +47,8 @@ export type HostRequest =
   | { readonly type: 'close-set'; readonly request: number; readonly label: string | undefined }
   | { readonly type: 'hold'; readonly request: number }
   | { readonly type: 'release' }
+  | { readonly type: 'hold-closing'; readonly request: number }
+  | { readonly type: 'release-closing' }
   | { readonly type: 'close-source'; readonly id: number }
   | { readonly type: 'add'; readonly request: number }
   | { readonly type: 'remove'; readonly request: number; readonly id: number }
@@ -102,6 +104,8 @@ export type ControlNotice =
   | { readonly type: 'warning'; readonly error: TidemarkErrorRecord }
   | { readonly type: 'closing-set'; readonly request: number; readonly set: number }
   | { readonly type: 'held'; readonly request: number; readonly record: SetRecord | undefined }
+  /** The forming set, which stays open. */
+  | { readonly type: 'closing-held'; readonly request: number; readonly set: number }
   | { readonly type: 'source-closed'; readonly id: number }
   | { readonly type: 'view'; readonly record: ViewRecord }
   /** A request about members was carried out, or was refused. */

@@ -16,6 +16,7 @@ import {
   notSecondary,
   readFormat
 } from './format.ts'
+import { ensureIdentity } from './identity.ts'
 import { acquireLock, type Lock } from './lock.ts'
 import { recover, tidy } from './recover.ts'
 import { CeilingFile, StateFile } from './state.ts'
@@ -141,6 +142,7 @@ function whileLocked(layout: Layout, options: { force?: boolean }, open: () => F
   const lock = acquireLock(layout.lock, options)
   try {
     const format = open()
+    ensureIdentity(layout)
     return new SecondaryDirectory(layout, format, lock, CeilingFile.open(layout.ceiling, 'write'))
   } catch (cause) {
     lock.release()

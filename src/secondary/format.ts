@@ -39,6 +39,7 @@ export interface Layout {
   readonly checksums: string
   readonly lock: string
   readonly journal: string
+  readonly identity: string
 }
 
 export function layoutOf(directory: string): Layout {
@@ -55,7 +56,8 @@ export function layoutOf(directory: string): Layout {
     commits: path.join(own, 'commits.log'),
     checksums: path.join(own, 'checksums'),
     lock: path.join(own, 'lock'),
-    journal: path.join(own, 'journal')
+    journal: path.join(own, 'journal'),
+    identity: path.join(own, 'identity')
   }
 }
 
