@@ -38,6 +38,11 @@ const rules: Record<string, Rule> = {
     outside: 'any',
     never: [atomics]
   },
+  primary: {
+    mayImport: ['secondary', 'runtime', 'errors.ts', 'types.ts'],
+    outside: 'any',
+    never: [atomics]
+  },
   // node-version.ts: the command refuses an old Node.js before it loads anything else.
   cli: { mayImport: ['index.ts', 'chaos.ts', 'node-version.ts'], outside: 'any', never: [atomics] }
 }
@@ -144,6 +149,8 @@ describe('the check itself', () => {
     ['runtime/a.ts', "await import('../cli/main.ts')", ['runtime/a.ts imports cli/main.ts']],
     ['runtime/a.ts', "import { A } from 'piscina'\nimport { b } from '../secondary/b.ts'", []],
     ['secondary/a.ts', "import { b } from '../runtime/b.ts'", ['secondary/a.ts imports runtime/b.ts']],
+    ['primary/a.ts', "import { b } from '../secondary/b.ts'", []],
+    ['primary/a.ts', "import { b } from '../group.ts'", ['primary/a.ts imports group.ts']],
     ['sim/world.ts', "import { b } from '../runtime/b.ts'", ['sim/world.ts imports runtime/b.ts']],
     ['cli/main.ts', "import { b } from '../index.ts'\nimport c from './demo.ts'", []],
     ['cli/main.ts', "import { b } from '../chaos.ts'", []],

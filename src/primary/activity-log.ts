@@ -64,14 +64,15 @@ export class ActivityLog {
   private isCleaning = false
   private failure: { error: unknown } | undefined
 
-  constructor(disk: ActivityDisk, record: ActivityRecord, surroundings: ActivitySurroundings) {
+  /** @param limit  how many regions may be in it at once, beside those that wait to be compared */
+  constructor(disk: ActivityDisk, record: ActivityRecord, surroundings: ActivitySurroundings, limit?: number) {
     this.disk = disk
     // The first record that is written says so: from then on the file may change.
     this.record = { ...record, closedAtMs: null }
     this.surroundings = surroundings
     this.regionBytes = record.regionBytes
     const regions = regionCount(record.size, record.regionBytes)
-    this.limit = regionLimit(regions)
+    this.limit = limit ?? regionLimit(regions)
     this.wanted = record.regions.slice()
     this.safe = record.regions.slice()
     this.uncompared = record.regions.slice()

@@ -4,7 +4,7 @@ import { TidemarkError } from '../errors.ts'
 /**
  * What the activity log says at one moment, and its bytes (docs/on-disk.md).
  *
- *      0  magic (uint32)        4  crc32 of the slot from byte 8 on (uint32)    8  generation
+ *      0  crc32 of the slot from byte 4 on (uint32)    4  magic (uint32)       8  generation
  *     16  volume size          24  bytes of a region     32  cursor             40  cleanSet
  *     48  file's identity      56  time of change at an orderly end, NaN while open
  *     64  secondary's id, 16 bytes                       80  length of the volume's name (uint32)   84  the name
@@ -50,7 +50,7 @@ export function regionCount(size: number, regionBytes: number): number {
 
 export function encode(record: ActivityRecord, generation: number): Buffer {
   const slot = Buffer.alloc(SLOT_BYTES)
-  slot.writeUInt32LE(MAGIC, 0)
+  slot.writeUInt32LE(MAGIC, 4)
   slot.writeDoubleLE(generation, 8)
   slot.writeDoubleLE(record.size, 16)
   slot.writeDoubleLE(record.regionBytes, 24)
@@ -66,14 +66,14 @@ export function encode(record: ActivityRecord, generation: number): Buffer {
     const at = BITMAP_AT + (region >>> 3)
     slot.writeUInt8(slot.readUInt8(at) | (1 << (region & 7)), at)
   }
-  slot.writeUInt32LE(crc32(slot.subarray(8)), 4)
+  slot.writeUInt32LE(crc32(slot.subarray(4)), 0)
   return slot
 }
 
 /** Null when it is damaged, or was never written whole. @throws TidemarkError TIDEMARK_VERSION */
 export function decode(slot: Buffer, path: string): { record: ActivityRecord; generation: number } | null {
-  if (slot.length < SLOT_BYTES || slot.readUInt32LE(4) !== crc32(slot.subarray(8, SLOT_BYTES))) return null
-  const magic = slot.readUInt32LE(0)
+  if (slot.length < SLOT_BYTES || slot.readUInt32LE(0) !== crc32(slot.subarray(4, SLOT_BYTES))) return null
+  const magic = slot.readUInt32LE(4)
   if (magic !== MAGIC) {
     if ((magic & MAGIC_MASK) !== (MAGIC & MAGIC_MASK)) return null
     const version = String.fromCharCode(magic >>> 24)

@@ -1,0 +1,113 @@
+/**
+ * A program that opens a group and a primary file, brings the secondary up to date, and then writes until it kills itself, at
+ * an instant that was drawn: before or after any call on the primary file or its log, or when a write is acknowledged.
+ *
+ * It also keeps, beside the primary file and its log, what a power loss would leave at least: `X.shadow` is X as it was when its
+ * last sync began.
+ */
+import fs from 'node:fs'
+import path from 'node:path'
+import { openGroup } from '../../src/index.ts'
+import { Random } from '../../src/sim/random.ts'
+import { imageOf } from '../api/image.ts'
+
+export interface WritingTask {
+  readonly directory: string
+  readonly size: number
+  readonly seed: number
+  /** Counted calls until it dies; 0: it does not, it only looks whether both are the same. */
+  readonly dieAt: number
+  /** Writes go into these many bytes of it, at a place that the seed decides. */
+  readonly spread: number
+}
+
+/** What it prints when the secondary is up to date. */
+export interface WritingReport {
+  readonly same: boolean
+  readonly synchronisation: {
+    reason: string
+    bytesRead: number
+    bytesSent: number
+    totalBytes: number
+    mixedSets: number
+  }
+}
+
+const task = JSON.parse(process.argv[2] ?? '') as WritingTask
+const { directory, size, spread, dieAt } = task
+const primary = path.join(directory, 'primary.img')
+const random = new Random(task.seed)
+const draw = (bound: number): number => random.below(bound)
+
+let counted = 0
+function count(): void {
+  if (++counted === dieAt) process.kill(process.pid, 'SIGKILL')
+}
+
+const handle = await fs.promises.open(primary)
+const prototype = Object.getPrototypeOf(handle) as fs.promises.FileHandle
+await handle.close()
+const { datasync, write } = prototype
+const isWatched = (file: string): boolean => file === primary || file === `${primary}.tidemark`
+
+function pathOf(opened: fs.promises.FileHandle): string {
+  return fs.readlinkSync(`/proc/self/fd/${opened.fd}`)
+}
+
+prototype.datasync = async function (this: fs.promises.FileHandle) {
+  const file = pathOf(this)
+  count()
+  if (isWatched(file)) fs.copyFileSync(file, `${file}.snapshot`)
+  await datasync.call(this)
+  if (isWatched(file)) fs.renameSync(`${file}.snapshot`, `${file}.shadow`)
+  count()
+}
+prototype.write = async function (this: fs.promises.FileHandle, ...given: unknown[]) {
+  const file = pathOf(this)
+  // It was made, and synced, by other calls.
+  if (isWatched(file) && !fs.existsSync(`${file}.shadow`)) fs.copyFileSync(file, `${file}.shadow`)
+  count()
+  const written = await (write as (...args: unknown[]) => Promise<unknown>).apply(this, given)
+  count()
+  return written
+} as typeof write
+
+const group = await openGroup({
+  volumes: [{ name: 'a', size }],
+  components: 2,
+  spares: 0,
+  componentMemoryBytes: 16 * 2 ** 20,
+  formationPeriodMs: 5 + draw(40),
+  secondary: { directory: path.join(directory, 'secondary'), components: 1 }
+})
+const file = await group.openPrimaryFile('a', primary)
+const base = draw(size - spread + 1)
+
+async function writeOne(): Promise<void> {
+  const length = 1 + draw(draw(4) === 0 ? 40_000 : 3000)
+  const offset = base + draw(spread - length)
+  const kind = draw(20)
+  if (kind === 0) await file.zero(offset, length)
+  else await file.write(offset, Buffer.alloc(length, 1 + draw(255)))
+  count()
+  if (kind === 1) await file.sync()
+}
+
+const untilUp = file.synchronised()
+// Some write while the secondary is brought up to date.
+const eager = draw(2) === 0 ? Array.from({ length: draw(30) }, writeOne) : []
+await Promise.all([untilUp, ...eager])
+await group.closeSet()
+await group.whenApplied()
+const report: WritingReport = {
+  same: fs.readFileSync(primary).equals(imageOf(path.join(directory, 'secondary'), 'a')),
+  synchronisation: file.synchronisation
+}
+fs.writeSync(1, `${JSON.stringify(report)}\n`)
+if (dieAt === 0) await group.close({ drain: false })
+else
+  await Promise.all(
+    Array.from({ length: 8 }, async () => {
+      for (;;) await writeOne()
+    })
+  )
