@@ -35,6 +35,7 @@ import type {
   GroupStatus,
   HeldUpdate,
   PrimaryFile,
+  PrimaryFileOptions,
   PrimarySource,
   SetReport,
   SourcePort,
@@ -202,9 +203,9 @@ class ThreadedGroup extends EventEmitter<GroupEvents> implements BackupGroup {
     return this.sources.close(name, (id) => this.post({ type: 'close-source', id }))
   }
 
-  async openPrimaryFile(volume: string, path: string, options: { signal?: AbortSignal } = {}): Promise<PrimaryFile> {
+  async openPrimaryFile(volume: string, path: string, options: PrimaryFileOptions = {}): Promise<PrimaryFile> {
     this.checkOpen()
-    return this.primaries.openFile(volume, path, options.signal)
+    return this.primaries.openFile(volume, path, options)
   }
 
   async closeSet(options: { label?: string; signal?: AbortSignal } = {}): Promise<SetReport> {

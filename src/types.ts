@@ -97,7 +97,7 @@ export interface BackupGroup extends EventEmitter<GroupEvents>, AsyncDisposable 
   /** Closes a source from here, e.g. when the thread that it was exported to has died. What it had posted whole is kept. */
   closeSource(name: string): Promise<void>
   /** A primary volume that is a file: each write goes to the file and to the group. */
-  openPrimaryFile(volume: string, path: string, options?: { signal?: AbortSignal }): Promise<PrimaryFile>
+  openPrimaryFile(volume: string, path: string, options?: PrimaryFileOptions): Promise<PrimaryFile>
   /** Ends the formation period now, optionally naming the set (a restore point). Resolves when the set is formed. */
   closeSet(options?: { label?: string; signal?: AbortSignal }): Promise<SetReport>
   /** Resolves when the set (default: the one holding the last update acknowledged so far) is secured / applied. Does not end the period. */
@@ -162,6 +162,16 @@ export interface VolumeWriter {
   ready(length?: number): Promise<void>
   /** Only in threads that may block: waits for room. Throws while suspended, as tryPost does. */
   postSync(offset: number, data: ArrayBufferView): void
+}
+
+export interface PrimaryFileOptions {
+  /** Ends the opening, not the synchronisation. */
+  signal?: AbortSignal
+  /**
+   * How many regions may be in the activity log at once, 4..4096: what is read after a crash. Few of them make writers wait that are
+   * all over the volume. A region has 64 KiB or more, the volume at most 4096 of them. Default: a quarter of the regions, at least 64.
+   */
+  activityRegions?: number
 }
 
 /** Overlapping writes reach file and group in the same order. After a crash, opening it resynchronises changed regions only. */

@@ -62,6 +62,7 @@ export class ActivityLog {
   private writing: Promise<void> | undefined
   private nextWrite: Promise<void> | undefined
   private isCleaning = false
+  private isBounded = true
   private failure: { error: unknown } | undefined
 
   /** @param limit  how many regions may be in it at once, beside those that wait to be compared */
@@ -135,6 +136,12 @@ export class ActivityLog {
     this.cleanSoon()
   }
 
+  /** As long as the forming set is held open nothing can leave the log: nobody is to wait for that. */
+  set bounded(bounded: boolean) {
+    this.isBounded = bounded
+    this.cleanSoon()
+  }
+
   /** All before it was compared, and what differed is applied. */
   moveCursor(cursor: number): Promise<void> {
     this.record = { ...this.record, cursor }
@@ -169,7 +176,7 @@ export class ActivityLog {
 
   /** Alone it always fits, so that a limit of few regions cannot keep out a long write. */
   private fits(first: number, last: number): boolean {
-    return this.count === 0 || this.count + this.needs(first, last) <= this.limit
+    return !this.isBounded || this.count === 0 || this.count + this.needs(first, last) <= this.limit
   }
 
   private join(first: number, last: number): Promise<void> | undefined {
@@ -225,7 +232,7 @@ export class ActivityLog {
   }
 
   private cleanSoon(): void {
-    if (this.isCleaning || this.failure !== undefined) return
+    if (this.isCleaning || !this.isBounded || this.failure !== undefined) return
     if (this.queue.length === 0 && this.count <= this.limit * BEGIN_AT) return
     this.isCleaning = true
     this.clean().then(

@@ -2,9 +2,10 @@ import fs from 'node:fs'
 import { TidemarkError } from '../errors.ts'
 import { openingError } from '../secondary/files.ts'
 import { acquireLock, type Lock } from '../secondary/lock.ts'
+import type { PrimaryFileOptions } from '../types.ts'
 import { ActivityFile } from './activity-file.ts'
-import { ActivityLog } from './activity-log.ts'
-import { type ActivityRecord, regionBytesFor, regionCount } from './activity-record.ts'
+import { ActivityLog, type ActivitySurroundings } from './activity-log.ts'
+import { type ActivityRecord, MOST_REGIONS, regionBytesFor, regionCount } from './activity-record.ts'
 import { Comparison, hasNoBlocks } from './comparison.ts'
 import type { GroupSide, PrimaryVolume } from './group-side.ts'
 import { ForkedFile } from './primary-file.ts'
@@ -12,12 +13,16 @@ import { RangeLocks } from './range-locks.ts'
 import { Synchronisation, type SynchronisationReason } from './synchronisation.ts'
 import { VolumeFile } from './volume-file.ts'
 
+/** A quarter of them is made clean at once. */
+const FEWEST_REGIONS = 4
+
 interface Opened {
   readonly volume: PrimaryVolume
   readonly path: string
   readonly file: VolumeFile
   readonly lock: Lock
   readonly hold: { readonly set: number; release(): void }
+  readonly limit: number | undefined
 }
 
 /** The primary files of a group: opened one for each volume, closed with the group. */
@@ -43,18 +48,19 @@ export class PrimaryFiles {
     return this.comparison
   }
 
-  async openFile(name: string, path: string, signal: AbortSignal | undefined): Promise<ForkedFile> {
-    signal?.throwIfAborted()
+  async openFile(name: string, path: string, options: PrimaryFileOptions): Promise<ForkedFile> {
+    options.signal?.throwIfAborted()
     const volume = this.group.volume(name)
     if (typeof path !== 'string' || path === '') {
       throw new TidemarkError('TIDEMARK_OPTIONS', 'path must be that of the primary file', { option: 'path' })
     }
+    checkActivityRegions(options.activityRegions)
     if (this.files.has(name)) {
       const message = `volume '${name}' has an open primary file already: close that first`
       throw new TidemarkError('TIDEMARK_LOCKED', message, { volume: name, path })
     }
     this.files.set(name, null)
-    const opening = this.openWhole(volume, path, signal)
+    const opening = this.openWhole(volume, path, options)
     const ended = opening.then(
       () => {},
       () => {
@@ -80,7 +86,7 @@ export class PrimaryFiles {
     await this.comparison.close()
   }
 
-  private async openWhole(volume: PrimaryVolume, given: string, signal: AbortSignal | undefined): Promise<ForkedFile> {
+  private async openWhole(volume: PrimaryVolume, given: string, options: PrimaryFileOptions): Promise<ForkedFile> {
     // At once: whoever opens several files together gets what differs in all of them into one set.
     const hold = this.group.holdClosing()
     const undo: (() => unknown)[] = [async () => (await hold).release()]
@@ -93,12 +99,12 @@ export class PrimaryFiles {
       undo.push(() => lock.release())
       const before = this.lastSets.get(volume.name) ?? 0
       // Others may have changed the file since: what it sent before must be in the image first.
-      await this.group.whenApplied(before, signal)
+      await this.group.whenApplied(before, options.signal)
       // P3: what is compared must not vanish from the primary any more.
       await file.sync()
-      const opened = { volume, path, file, lock, hold: await hold }
+      const opened = { volume, path, file, lock, hold: await hold, limit: options.activityRegions }
       const { log, reason } = await this.openLog(opened, undo)
-      signal?.throwIfAborted()
+      options.signal?.throwIfAborted()
       if (this.isOver) throw new TidemarkError('TIDEMARK_CLOSED', 'the group was closed', { volume: volume.name })
       const forked = await this.assemble(opened, log, reason)
       this.files.set(volume.name, forked)
@@ -166,13 +172,13 @@ export class PrimaryFiles {
       undo.push(() => disk.close())
       const isCrash = record.regions.includes(1)
       const reason = record.cursor < record.size ? 'resumed' : isCrash ? 'crash' : 'none'
-      return { log: new LogHolder(disk, record, file, this.group, opened.hold), reason }
+      return { log: new LogHolder(disk, record, opened, this.group), reason }
     }
     await there?.close()
     const fresh = freshRecord(volume, id, inode)
     const disk = await ActivityFile.create(logPath, fresh)
     undo.push(() => disk.close())
-    return { log: new LogHolder(disk, fresh, file, this.group, opened.hold), reason: distrust ?? 'first' }
+    return { log: new LogHolder(disk, fresh, opened, this.group), reason: distrust ?? 'first' }
   }
 }
 
@@ -181,25 +187,17 @@ class LogHolder {
   readonly log: ActivityLog
   private file: ForkedFile | undefined
 
-  constructor(
-    disk: ActivityFile,
-    record: ActivityRecord,
-    file: VolumeFile,
-    group: GroupSide,
-    hold: { release(): void }
-  ) {
-    this.log = new ActivityLog(disk, record, {
+  constructor(disk: ActivityFile, record: ActivityRecord, { file, limit }: Opened, group: GroupSide) {
+    const surroundings: ActivitySurroundings = {
       syncPrimary: () => file.sync(),
       applied: async (set) => {
         await group.whenApplied(set)
       },
-      hurry: () => {
-        // Nothing leaves the log before its set ends.
-        hold.release()
-        group.closeSet().catch(() => {})
-      },
+      // Nothing leaves the log before its set ends. One that cannot be ended any more says so elsewhere.
+      hurry: () => void group.closeSet().catch(() => {}),
       failed: (error) => this.file?.fail(error)
-    })
+    }
+    this.log = new ActivityLog(disk, record, surroundings, limit)
   }
 
   belongsTo(file: ForkedFile): void {
@@ -230,6 +228,12 @@ function freshRecord(volume: PrimaryVolume, secondary: string, inode: number): A
   const regionBytes = regionBytesFor(size)
   const regions = new Uint8Array(regionCount(size, regionBytes))
   return { size, regionBytes, cursor: 0, cleanSet: 0, inode, closedAtMs: null, secondary, target, regions }
+}
+
+function checkActivityRegions(count: number | undefined): void {
+  if (count === undefined || (Number.isSafeInteger(count) && count >= FEWEST_REGIONS && count <= MOST_REGIONS)) return
+  const message = `activityRegions must be a whole number from ${FEWEST_REGIONS} to ${MOST_REGIONS}, not ${String(count)}`
+  throw new TidemarkError('TIDEMARK_OPTIONS', message, { option: 'activityRegions' })
 }
 
 async function realPath(path: string): Promise<string> {

@@ -63,7 +63,7 @@ export class Synchronisation {
     this.reached = { at: log.cursor, set: 0 }
     const ofRegions = this.regions.reduce((sum, region) => sum + this.lengthOf(region), 0)
     this.totalBytes = ofRegions + (size - log.cursor)
-    this.ended = this.run().finally(() => setting.hold.release())
+    this.ended = this.run().finally(() => this.letSetsEnd())
   }
 
   get report(): PrimaryFile['synchronisation'] {
@@ -86,23 +86,19 @@ export class Synchronisation {
     return this.lastSet
   }
 
-  /** Writers cannot wait for the end of it. */
-  releaseHold(): void {
-    this.setting.hold.release()
-  }
-
   /** It stops at the next range. */
   stop(): void {
     this.isOver = true
   }
 
   private async run(): Promise<void> {
-    const { log, size, hold, group } = this.setting
+    const { log, size, group } = this.setting
     // Where everything is compared sets go on: it may take hours.
-    if (log.cursor < size) hold.release()
+    if (log.cursor < size) this.letSetsEnd()
+    else log.bounded = false
     await this.compareRegions()
     if (log.cursor < size) await this.compareRest()
-    hold.release()
+    this.letSetsEnd()
     if (this.failure !== undefined) throw this.failure.error
     if (this.isOver) return
     if (this.lastSet > 0) {
@@ -112,6 +108,11 @@ export class Synchronisation {
     await this.moving
     if (log.cursor < size) await log.moveCursor(size)
     this.isDone = true
+  }
+
+  private letSetsEnd(): void {
+    this.setting.hold.release()
+    this.setting.log.bounded = true
   }
 
   private async compareRegions(): Promise<void> {

@@ -19,6 +19,7 @@ export interface WritingTask {
   readonly dieAt: number
   /** Writes go into these many bytes of it, at a place that the seed decides. */
   readonly spread: number
+  readonly activityRegions: number
 }
 
 /** What it prints when the secondary is up to date. */
@@ -80,7 +81,7 @@ const group = await openGroup({
   formationPeriodMs: 5 + draw(40),
   secondary: { directory: path.join(directory, 'secondary'), components: 1 }
 })
-const file = await group.openPrimaryFile('a', primary)
+const file = await group.openPrimaryFile('a', primary, { activityRegions: task.activityRegions })
 const base = draw(size - spread + 1)
 
 async function writeOne(): Promise<void> {
@@ -90,7 +91,7 @@ async function writeOne(): Promise<void> {
   if (kind === 0) await file.zero(offset, length)
   else await file.write(offset, Buffer.alloc(length, 1 + draw(255)))
   count()
-  if (kind === 1) await file.sync()
+  if (kind === 1 && draw(10) === 0) await file.sync()
 }
 
 const untilUp = file.synchronised()
