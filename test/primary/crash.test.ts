@@ -1,62 +1,13 @@
-import { spawn } from 'node:child_process'
 import fs from 'node:fs'
-import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { seeded } from '../api/support.ts'
-import type { WritingReport, WritingTask } from './writing-program.ts'
+import { directoryInMemory, losePower, run } from './crash-support.ts'
 
 // More regions than the log may hold at once.
 const SIZE = 5 * 2 ** 20 + 1000
-const ROUNDS = Number(process.env.TIDEMARK_CRASH_ROUNDS ?? 14)
-const SECTOR = 512
-
-async function run(task: WritingTask): Promise<{ report: WritingReport | undefined; signal: string | null }> {
-  const program = fileURLToPath(new URL('./writing-program.ts', import.meta.url))
-  const child = spawn(process.execPath, [program, JSON.stringify(task)], { stdio: ['ignore', 'pipe', 'pipe'] })
-  let [said, errors] = ['', '']
-  child.stdout.on('data', (text) => {
-    said += text
-  })
-  child.stderr.on('data', (text) => {
-    errors += text
-  })
-  const [code, signal] = await new Promise<[number | null, string | null]>((resolve) =>
-    child.on('close', (...ended) => resolve(ended))
-  )
-  expect(code === 0 || signal === 'SIGKILL', errors).toBe(true)
-  return { report: said === '' ? undefined : (JSON.parse(said) as WritingReport), signal }
-}
-
-/** Syncs cost nothing there; what they mean is up to this test. */
-function directoryInMemory(): string {
-  const parent = fs.existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
-  const directory = fs.mkdtempSync(path.join(parent, 'tidemark-'))
-  onTestFinished(() => fs.rmSync(directory, { recursive: true, force: true }))
-  return directory
-}
-
-/** What was not synced may be lost, sector by sector: each is as it was then, or as it was written last. */
-function losePower(file: string, draw: (bound: number) => number): number {
-  const shadow = `${file}.shadow`
-  if (!fs.existsSync(shadow)) return 0
-  const [now, then] = [fs.readFileSync(file), fs.readFileSync(shadow)]
-  let lost = 0
-  for (let at = 0; at < now.length; at += SECTOR) {
-    const old = then.subarray(at, at + SECTOR)
-    if (now.subarray(at, at + SECTOR).equals(old) || draw(2) === 0) continue
-    now.set(old, at)
-    lost++
-  }
-  // In place: it is the same file for the file system.
-  const fd = fs.openSync(file, 'r+')
-  fs.writeSync(fd, now)
-  fs.closeSync(fd)
-  // All of it is on the disk now.
-  fs.rmSync(shadow)
-  return lost
-}
+const ROUNDS = Number(process.env.TIDEMARK_CRASH_ROUNDS ?? 12)
+const ALL = { from: 0, to: SIZE }
 
 /** In half of the rounds the power is lost as well. A command for more of them: TIDEMARK_CRASH_ROUNDS=300 npx vitest run test/primary/crash.test.ts */
 test('SIGKILL, and power loss, under random writes: resynchronised again and again, it is identical', {
@@ -70,11 +21,20 @@ test('SIGKILL, and power loss, under random writes: resynchronised again and aga
   let [bytesSent, losses] = [0, 0]
   for (let round = 0; round < ROUNDS; round++) {
     const isLast = round === ROUNDS - 1
-    const dieAt = isLast ? 0 : 1 + draw(round % 3 === 0 ? 60 : 900)
+    const dieAt = isLast ? 0 : 1 + draw(round % 3 === 0 ? 60 : 500)
     // All over it: the log is full, and regions leave it all the time.
-    const spread = draw(3) === 0 ? 2 ** 20 : SIZE
+    const base = draw(SIZE - 2 ** 20)
+    const writes = draw(3) === 0 ? { from: base, to: base + 2 ** 20 } : ALL
     const activityRegions = draw(2) === 0 ? 64 : 12
-    const { report, signal } = await run({ directory, size: SIZE, seed: draw(2 ** 20), dieAt, spread, activityRegions })
+    const { report, signal } = await run({
+      directory,
+      size: SIZE,
+      seed: draw(2 ** 20),
+      dieAt,
+      all: ALL,
+      writes,
+      activityRegions
+    })
     expect(signal).toBe(isLast ? null : 'SIGKILL')
     if (report !== undefined) {
       const { reason, bytesRead, totalBytes, mixedSets } = report.synchronisation
@@ -87,7 +47,7 @@ test('SIGKILL, and power loss, under random writes: resynchronised again and aga
       }
     }
     if (draw(2) === 0) continue
-    for (const file of [primary, `${primary}.tidemark`]) losses += losePower(file, draw)
+    for (const file of [primary, `${primary}.tidemark`]) losses += losePower(file, 0, draw)
   }
   // It was not a matter of nothing.
   expect(reasons.filter((reason) => reason === 'crash').length).toBeGreaterThan(ROUNDS / 4)

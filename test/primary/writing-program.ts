@@ -2,14 +2,14 @@
  * A program that opens a group and a primary file, brings the secondary up to date, and then writes until it kills itself, at
  * an instant that was drawn: before or after any call on the primary file or its log, or when a write is acknowledged.
  *
- * It also keeps, beside the primary file and its log, what a power loss would leave at least: `X.shadow` is X as it was when its
- * last sync began.
+ * It also keeps, beside the primary file and its log, what a power loss would leave at least: `X.shadow` is what may change of X, as it
+ * was when its last sync began.
  */
 import fs from 'node:fs'
 import path from 'node:path'
 import { openGroup } from '../../src/index.ts'
 import { Random } from '../../src/sim/random.ts'
-import { imageOf } from '../api/image.ts'
+import { type Range, readRange } from './ranges.ts'
 
 export interface WritingTask {
   readonly directory: string
@@ -17,9 +17,11 @@ export interface WritingTask {
   readonly seed: number
   /** Counted calls until it dies; 0: it does not, it only looks whether both are the same. */
   readonly dieAt: number
-  /** Writes go into these many bytes of it, at a place that the seed decides. */
-  readonly spread: number
-  readonly activityRegions: number
+  /** Nothing is ever written outside of it. */
+  readonly all: Range
+  /** Where this run writes. */
+  readonly writes: Range
+  readonly activityRegions?: number
 }
 
 /** What it prints when the secondary is up to date. */
@@ -35,7 +37,7 @@ export interface WritingReport {
 }
 
 const task = JSON.parse(process.argv[2] ?? '') as WritingTask
-const { directory, size, spread, dieAt } = task
+const { directory, size, all, writes, dieAt } = task
 const primary = path.join(directory, 'primary.img')
 const random = new Random(task.seed)
 const draw = (bound: number): number => random.below(bound)
@@ -55,10 +57,14 @@ function pathOf(opened: fs.promises.FileHandle): string {
   return fs.readlinkSync(`/proc/self/fd/${opened.fd}`)
 }
 
+function whatMayChange(file: string): Buffer {
+  return file === primary ? readRange(file, all) : fs.readFileSync(file)
+}
+
 prototype.datasync = async function (this: fs.promises.FileHandle) {
   const file = pathOf(this)
   count()
-  if (isWatched(file)) fs.copyFileSync(file, `${file}.snapshot`)
+  if (isWatched(file)) fs.writeFileSync(`${file}.snapshot`, whatMayChange(file))
   await datasync.call(this)
   if (isWatched(file)) fs.renameSync(`${file}.snapshot`, `${file}.shadow`)
   count()
@@ -66,7 +72,7 @@ prototype.datasync = async function (this: fs.promises.FileHandle) {
 prototype.write = async function (this: fs.promises.FileHandle, ...given: unknown[]) {
   const file = pathOf(this)
   // It was made, and synced, by other calls.
-  if (isWatched(file) && !fs.existsSync(`${file}.shadow`)) fs.copyFileSync(file, `${file}.shadow`)
+  if (isWatched(file) && !fs.existsSync(`${file}.shadow`)) fs.writeFileSync(`${file}.shadow`, whatMayChange(file))
   count()
   const written = await (write as (...args: unknown[]) => Promise<unknown>).apply(this, given)
   count()
@@ -81,12 +87,15 @@ const group = await openGroup({
   formationPeriodMs: 5 + draw(40),
   secondary: { directory: path.join(directory, 'secondary'), components: 1 }
 })
-const file = await group.openPrimaryFile('a', primary, { activityRegions: task.activityRegions })
-const base = draw(size - spread + 1)
+const file = await group.openPrimaryFile(
+  'a',
+  primary,
+  task.activityRegions === undefined ? {} : { activityRegions: task.activityRegions }
+)
 
 async function writeOne(): Promise<void> {
   const length = 1 + draw(draw(4) === 0 ? 40_000 : 3000)
-  const offset = base + draw(spread - length)
+  const offset = writes.from + draw(writes.to - writes.from - length)
   const kind = draw(20)
   if (kind === 0) await file.zero(offset, length)
   else await file.write(offset, Buffer.alloc(length, 1 + draw(255)))
@@ -101,7 +110,7 @@ await Promise.all([untilUp, ...eager])
 await group.closeSet()
 await group.whenApplied()
 const report: WritingReport = {
-  same: fs.readFileSync(primary).equals(imageOf(path.join(directory, 'secondary'), 'a')),
+  same: readRange(primary, all).equals(readRange(path.join(directory, 'secondary/volumes/a.img'), all)),
   synchronisation: file.synchronisation
 }
 fs.writeSync(1, `${JSON.stringify(report)}\n`)
