@@ -13,7 +13,6 @@ import { OpenSources, slotOf } from './open-sources.ts'
 import { type CheckedOptions, checkName, checkOptions } from './options.ts'
 import type { GroupSide } from './primary/group-side.ts'
 import { PrimaryFiles } from './primary/primary-files.ts'
-import { verifyPrimaries } from './primary/verification.ts'
 import { PrimarySide } from './primary-side.ts'
 import { allocateGroupMemory, type GroupMemory, slotsFor, transactionLimits } from './runtime/group-memory.ts'
 import type {
@@ -269,7 +268,7 @@ class ThreadedGroup extends EventEmitter<GroupEvents> implements BackupGroup {
 
   async verify(options: VerifyOptions = {}): Promise<VerifyReport> {
     this.checkOpen()
-    return verifyPrimaries(this.primaries, options)
+    return this.primaries.verify(options)
   }
 
   status(): GroupStatus {

@@ -246,7 +246,8 @@ export class ForkedFile implements PrimaryFile {
     return call
   }
 
-  private checkOpen(): void {
+  /** @throws TidemarkError TIDEMARK_CLOSED */
+  checkOpen(): void {
     if (this.quieting !== undefined) throw this.closedError()
   }
 

@@ -2,7 +2,7 @@ import fs from 'node:fs'
 import { TidemarkError } from '../errors.ts'
 import { openingError } from '../secondary/files.ts'
 import { acquireLock, type Lock } from '../secondary/lock.ts'
-import type { PrimaryFileOptions } from '../types.ts'
+import type { PrimaryFileOptions, VerifyOptions, VerifyReport } from '../types.ts'
 import { ActivityFile } from './activity-file.ts'
 import { ActivityLog, type ActivitySurroundings } from './activity-log.ts'
 import { type ActivityRecord, MOST_REGIONS, regionBytesFor, regionCount } from './activity-record.ts'
@@ -11,6 +11,7 @@ import type { GroupSide, PrimaryVolume } from './group-side.ts'
 import { ForkedFile } from './primary-file.ts'
 import { RangeLocks } from './range-locks.ts'
 import { Synchronisation, type SynchronisationReason } from './synchronisation.ts'
+import { Verification } from './verification.ts'
 import { VolumeFile } from './volume-file.ts'
 
 /** A quarter of them is made clean at once. */
@@ -40,12 +41,8 @@ export class PrimaryFiles {
     this.group = group
   }
 
-  get open(): ForkedFile[] {
+  private get open(): ForkedFile[] {
     return [...this.files.values()].filter((file) => file !== null)
-  }
-
-  get comparisons(): Comparison {
-    return this.comparison
   }
 
   async openFile(name: string, path: string, options: PrimaryFileOptions): Promise<ForkedFile> {
@@ -70,6 +67,11 @@ export class PrimaryFiles {
     this.opening.add(ended)
     ended.then(() => this.opening.delete(ended))
     return opening
+  }
+
+  /** Those that are open now. */
+  verify(options: VerifyOptions): Promise<VerifyReport> {
+    return new Verification(this.open, this.group, this.comparison, options).run()
   }
 
   /** Nothing is taken any more; resolves when nothing is under way. */
