@@ -205,7 +205,7 @@ export interface PrimaryFile extends AsyncDisposable {
       | 'secondary-went-back'
       | 'other-file'
       | 'changed'
-    /** Of the primary file. */
+    /** Of the primary file, to be compared, up to `totalBytes`. What differed (`bytesSent`, without zeros) is read once more. */
     bytesRead: number
     bytesSent: number
     totalBytes: number
@@ -216,7 +216,10 @@ export interface PrimaryFile extends AsyncDisposable {
   }
   /** Resolves when the secondary has applied all that differed. */
   synchronised(options?: { signal?: AbortSignal }): Promise<void>
-  /** Resolves when the calls under way have ended and the secondary has applied them: the next opening has nothing to compare. */
+  /**
+   * Resolves when the calls under way have ended and the secondary has applied them: the next opening has nothing to compare. A first
+   * synchronisation is stopped, and goes on at the next opening.
+   */
   close(): Promise<void>
 }
 

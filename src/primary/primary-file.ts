@@ -93,13 +93,14 @@ export class ForkedFile implements PrimaryFile {
 
   /** Nothing is taken any more; resolves when nothing is under way. */
   quiet(): Promise<void> {
-    this.parts.synchronisation.stop()
+    this.parts.synchronisation.stopUnlessWhole()
     this.quieting ??= Promise.allSettled([...this.underWay, this.parts.synchronisation.ended]).then(() => {})
     return this.quieting
   }
 
   /** The group has ended: what is applied now is applied. */
   closeWithGroup(): Promise<void> {
+    this.parts.synchronisation.stop()
     this.closing ??= this.quiet().then(() => this.finish())
     return this.closing
   }

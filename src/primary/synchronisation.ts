@@ -43,6 +43,8 @@ export class Synchronisation {
   readonly ended: Promise<void>
   private readonly setting: SynchronisationSetting
   private readonly regions: number[]
+  /** All of it goes into one set. */
+  private readonly isWhole: boolean
   private isOver = false
   private isDone = false
   private bytesRead = 0
@@ -60,6 +62,7 @@ export class Synchronisation {
     this.setting = setting
     const { log, size } = setting
     this.regions = log.uncomparedRegions
+    this.isWhole = log.cursor === size
     this.reached = { at: log.cursor, set: 0 }
     const ofRegions = this.regions.reduce((sum, region) => sum + this.lengthOf(region), 0)
     this.totalBytes = ofRegions + (size - log.cursor)
@@ -86,18 +89,26 @@ export class Synchronisation {
     return this.lastSet
   }
 
-  /** It stops at the next range. */
+  /** It stops at the next range, and goes on at the next opening. */
   stop(): void {
     this.isOver = true
+  }
+
+  /**
+   * The same, where sets end meanwhile. What a crash has left is brought to its end: a set with half of it would show a state
+   * that never was.
+   */
+  stopUnlessWhole(): void {
+    if (!this.isWhole) this.stop()
   }
 
   private async run(): Promise<void> {
     const { log, size, group } = this.setting
     // Where everything is compared sets go on: it may take hours.
-    if (log.cursor < size) this.letSetsEnd()
-    else log.bounded = false
+    if (this.isWhole) log.bounded = false
+    else this.letSetsEnd()
     await this.compareRegions()
-    if (log.cursor < size) await this.compareRest()
+    if (!this.isWhole) await this.compareRest()
     this.letSetsEnd()
     if (this.failure !== undefined) throw this.failure.error
     if (this.isOver) return
@@ -193,7 +204,6 @@ export class Synchronisation {
       for (let at = offset; at < offset + length; at += pieceBytes) {
         const bytes = Buffer.allocUnsafe(Math.min(pieceBytes, offset + length - at))
         await disk.read(bytes, at)
-        this.bytesRead += bytes.length
         this.bytesSent += bytes.length
         send(writer.write(at, bytes))
       }

@@ -2,7 +2,7 @@ import fs from 'node:fs'
 import path from 'node:path'
 import { onTestFinished } from 'vitest'
 import { type BackupGroup, type GroupOptions, openGroup } from '../../src/index.ts'
-import { temporaryDirectory } from '../api/support.ts'
+import { directoryInMemory } from './crash-support.ts'
 
 export const SIZE = 2 * 2 ** 20 + 777
 
@@ -14,7 +14,7 @@ export interface Place {
 
 /** A primary file with some content, in a directory that is gone after the test. */
 export function makePlace(content: Buffer = contentOf(SIZE, 1)): Place {
-  const directory = temporaryDirectory()
+  const directory = directoryInMemory()
   const primary = path.join(directory, 'a.img')
   fs.writeFileSync(primary, content)
   return { directory, primary, secondary: path.join(directory, 'secondary') }
