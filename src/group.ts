@@ -315,6 +315,8 @@ class ThreadedGroup extends EventEmitter<GroupEvents> implements BackupGroup {
 
   private async closeOnce(drain: boolean): Promise<void> {
     this.worker.ref()
+    // Nothing is held back for anybody any more: what they wait for must come.
+    if (drain) this.post({ type: 'release' })
     const quiet = this.primaries.quiet()
     // What they have under way is taken; a group that is not to be drained, or that takes nothing any more, need not wait.
     if (drain) await Promise.race([quiet, this.exited])

@@ -142,9 +142,9 @@ export class ActivityLog {
     this.cleanSoon()
   }
 
-  /** All before it was compared, and what differed is applied. */
-  moveCursor(cursor: number): Promise<void> {
-    this.record = { ...this.record, cursor }
+  /** All before it was compared, and what differed is applied: in this set or earlier ones. */
+  moveCursor(cursor: number, set: number): Promise<void> {
+    this.record = { ...this.record, cursor, cleanSet: Math.max(this.record.cleanSet, set) }
     return this.writeSoon()
   }
 

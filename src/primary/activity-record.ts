@@ -15,7 +15,7 @@ export interface ActivityRecord {
   readonly regionBytes: number
   /** Bytes before it have been compared once; the size of the volume when all have. */
   readonly cursor: number
-  /** The last set of a write whose region has left the log: a secondary that has not applied it is another one. */
+  /** The last set with anything that need not be compared any more: a secondary that has not applied it has gone back. */
   readonly cleanSet: number
   /** Of the primary file, as the file system numbers it. */
   readonly inode: number

@@ -117,7 +117,7 @@ export class Synchronisation {
       await group.whenApplied(this.lastSet)
     }
     await this.moving
-    if (log.cursor < size) await log.moveCursor(size)
+    if (!this.isWhole) await log.moveCursor(size, this.lastSet)
     this.isDone = true
   }
 
@@ -237,7 +237,7 @@ export class Synchronisation {
   private async moveCursor({ at, set }: { at: number; set: number }): Promise<void> {
     const { group, log } = this.setting
     await group.whenApplied(set)
-    await log.moveCursor(at)
+    await log.moveCursor(at, set)
   }
 
   private lengthOf(region: number): number {

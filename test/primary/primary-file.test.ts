@@ -180,6 +180,37 @@ describe('what is refused', () => {
   })
 })
 
+test('P3: it is on the disk before it is compared', async () => {
+  const calls = await handleCalls()
+  const place = makePlace()
+  const group = await openGroupAt(place)
+  const order: string[] = []
+  const { datasync } = calls
+  vi.spyOn(calls, 'datasync').mockImplementation(async function (this: fs.promises.FileHandle) {
+    const isPrimary = pathOf(this) === place.primary
+    for (let turns = 0; turns < 20; turns++) await setImmediate()
+    await datasync.call(this)
+    if (isPrimary) order.push('synced')
+  })
+  const file = await group.openPrimaryFile('a', place.primary)
+  order.push(`opened, ${file.synchronisation.bytesRead} bytes compared`)
+  expect(order).toEqual(['synced', 'opened, 0 bytes compared'])
+  await file.synchronised()
+})
+
+test('a user who holds back applying does not keep the group from its end', async () => {
+  const place = makePlace()
+  const group = await openGroupAt(place)
+  await group.holdApplied()
+  const file = await group.openPrimaryFile('a', place.primary)
+  await file.write(5, Buffer.from('bytes'))
+  await group.close()
+  const again = await openGroupAt(place)
+  const reopened = await again.openPrimaryFile('a', place.primary)
+  await reopened.synchronised()
+  expect(areSame(place)).toBe(true)
+})
+
 describe('when the file fails', () => {
   test('a write: both sides hold what the file holds, and it goes on', async () => {
     const calls = await handleCalls()
