@@ -40,8 +40,8 @@ function cleanEnvironment() {
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !ours.test(name)))
 }
 
-/** A user's programs, in test/package: both examples of the README, and a CommonJS one. */
-const programs = ['embed.ts', 'failing.ts', 'require.cts']
+/** A user's programs, in test/package: the examples of the README, and a CommonJS one. */
+const programs = ['embed.ts', 'primary-file.ts', 'failing.ts', 'require.cts']
 
 const tool = (name) => path.join(root, 'node_modules', '.bin', name)
 const installedVersion = (name) => readJson(path.join(root, 'node_modules', name, 'package.json')).version
@@ -142,7 +142,7 @@ function packAndCheck() {
     run(path.join(project, 'node_modules/.bin/tsc'), [...strict, ...target, ...programs], project)
   })
   check('run them', () => {
-    for (const name of ['embed.js', 'failing.js', 'require.cjs'])
+    for (const name of ['embed.js', 'primary-file.js', 'failing.js', 'require.cjs'])
       run(process.execPath, [path.join('out', name)], project)
     const command = path.join(project, 'node_modules/tidemark/dist/cli/main.js')
     run(process.execPath, [command, '--help'], project)
