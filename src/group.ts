@@ -346,9 +346,7 @@ class ThreadedGroup extends EventEmitter<GroupEvents> implements BackupGroup {
       closeSet: () => this.closeForming({}),
       holdClosing: () => this.holdClosing(),
       holdApplied: (signal) => this.holdApplied(signal === undefined ? {} : { signal }),
-      warn: (error) => {
-        if (error instanceof TidemarkError) this.emit('warning', error)
-      }
+      warn: (error) => void this.emit('warning', error)
     }
   }
 

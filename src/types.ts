@@ -169,7 +169,8 @@ export interface PrimaryFileOptions {
   signal?: AbortSignal
   /**
    * How many regions may be in the activity log at once, 4..4096: what is read after a crash. Few of them make writers wait that are
-   * all over the volume. A region has 64 KiB or more, the volume at most 4096 of them. Default: a quarter of the regions, at least 64.
+   * all over the volume. A region has 64 KiB or more, the volume at most 4096 of them. Default: a
+   * quarter of the regions, or 256 MiB where that is more, at least 64.
    */
   activityRegions?: number
 }

@@ -21,13 +21,15 @@ interface Waiting {
 }
 
 const SMALLEST_LIMIT = 64
+/** Read in a moment: so much may be in the log of a small volume as well. */
+const USUAL_BYTES = 256 * 2 ** 20
 /** Of the limit: so many are made clean at once, and so many may be in use before that begins. */
 const BATCH = 1 / 4
 const BEGIN_AT = 3 / 4
 
 /** Regions that may be in the log at once, those aside that wait to be compared. */
-export function regionLimit(regions: number): number {
-  return Math.max(SMALLEST_LIMIT, Math.ceil(regions / 4))
+export function regionLimit(regions: number, regionBytes: number): number {
+  return Math.max(SMALLEST_LIMIT, Math.ceil(regions / 4), Math.ceil(USUAL_BYTES / regionBytes))
 }
 
 /**
@@ -73,7 +75,7 @@ export class ActivityLog {
     this.surroundings = surroundings
     this.regionBytes = record.regionBytes
     const regions = regionCount(record.size, record.regionBytes)
-    this.limit = limit ?? regionLimit(regions)
+    this.limit = limit ?? regionLimit(regions, record.regionBytes)
     this.wanted = record.regions.slice()
     this.safe = record.regions.slice()
     this.uncompared = record.regions.slice()

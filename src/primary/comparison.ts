@@ -1,7 +1,7 @@
 import fs from 'node:fs'
 import { Piscina } from 'piscina'
 import { TidemarkError } from '../errors.ts'
-import { threadFile } from '../runtime/thread-file.ts'
+import { threadArguments, threadFile } from '../runtime/thread-file.ts'
 import type { CompareTask, Differences } from './compare-thread.ts'
 
 /** At most so many bytes are compared at once. */
@@ -29,7 +29,9 @@ export class Comparison {
   }
 
   private async compare(task: CompareTask): Promise<Differences> {
+    const execArgv = threadArguments()
     this.pool ??= new Piscina({
+      ...(execArgv && { execArgv }),
       filename: threadFile('../primary/compare-thread'),
       minThreads: 0,
       maxThreads: COMPARE_THREADS,

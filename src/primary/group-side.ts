@@ -1,3 +1,4 @@
+import type { TidemarkError } from '../errors.ts'
 import type { PrimarySource, SetReport } from '../types.ts'
 
 /** A volume of the group, as a primary file needs it. */
@@ -32,5 +33,5 @@ export interface GroupSide {
   holdClosing(): Promise<{ set: number; release(): void }>
   /** The secondary volumes stay at one set until released. */
   holdApplied(signal?: AbortSignal): Promise<{ report: SetReport; release(): void }>
-  warn(error: Error): void
+  warn(error: TidemarkError): void
 }

@@ -37,7 +37,7 @@ export class ForkedFile implements PrimaryFile {
     this.volume = parts.volume.name
     this.writer = parts.source.volume(parts.volume.name)
     parts.synchronisation.ended.catch((error: unknown) => {
-      if (this.quieting === undefined) parts.group.warn(this.notSynchronised(error))
+      if (this.quieting === undefined) parts.group.warn(this.said('could not be synchronised', error))
     })
   }
 
@@ -128,7 +128,7 @@ export class ForkedFile implements PrimaryFile {
     try {
       if (this.broken === undefined) await log.finish(group.appliedSet, changedAtMs)
     } catch (error) {
-      group.warn(error as Error)
+      group.warn(this.said('was closed without its activity log, and is compared at the next opening', error))
     } finally {
       await log.close(this.closedError())
       await disk.close()
@@ -272,17 +272,13 @@ export class ForkedFile implements PrimaryFile {
   }
 
   private brokenError(): TidemarkError {
-    const cause = this.broken
-    const code = cause instanceof TidemarkError ? cause.code : 'TIDEMARK_CORRUPT'
-    const said = cause instanceof Error ? cause.message : String(cause)
-    const message = `the primary file of volume '${this.volume}' takes no more changes, open it again: ${said}`
-    return new TidemarkError(code, message, { volume: this.volume, path: this.parts.path }, { cause })
+    return this.said('takes no more changes, open it again', this.broken)
   }
 
-  private notSynchronised(cause: unknown): TidemarkError {
+  private said(what: string, cause: unknown): TidemarkError {
     const code = cause instanceof TidemarkError ? cause.code : 'TIDEMARK_CORRUPT'
-    const said = cause instanceof Error ? cause.message : String(cause)
-    const message = `volume '${this.volume}' could not be synchronised with its primary file: ${said}`
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    const message = `the primary file of volume '${this.volume}' ${what}: ${reason}`
     return new TidemarkError(code, message, { volume: this.volume, path: this.parts.path }, { cause })
   }
 }

@@ -91,7 +91,15 @@ export class PrimaryFiles {
   private async openWhole(volume: PrimaryVolume, given: string, options: PrimaryFileOptions): Promise<ForkedFile> {
     // At once: whoever opens several files together gets what differs in all of them into one set.
     const hold = this.group.holdClosing()
-    const undo: (() => unknown)[] = [async () => (await hold).release()]
+    const undo: (() => unknown)[] = [
+      () =>
+        hold.then(
+          ({ release }) => release(),
+          () => {}
+        )
+    ]
+    // Where it fails while something else is awaited, that is looked at later.
+    hold.catch(() => {})
     try {
       // Two ways to one file lead to one log.
       const path = await realPath(given)
