@@ -1,8 +1,13 @@
 import fs from 'node:fs'
 import path from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import { crc32 } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
+import type { Receipt, SetReport, VolumeWriter } from '../../src/index.ts'
+import { ActivityLog } from '../../src/primary/activity-log.ts'
 import { SLOT_BYTES } from '../../src/primary/activity-record.ts'
+import { RangeLocks } from '../../src/primary/range-locks.ts'
+import { Synchronisation } from '../../src/primary/synchronisation.ts'
 import { run } from './crash-support.ts'
 import { areSame, contentOf, imagePathOf, makePlace, openGroupAt, type Place, SIZE } from './support.ts'
 
@@ -130,6 +135,63 @@ test('a log is believed only for its file and its secondary, as they were: else 
   fs.writeFileSync(log, later)
   await expect(session(place)).rejects.toMatchObject({ code: 'TIDEMARK_VERSION' })
   expect(fs.readFileSync(log).equals(later)).toBe(true)
+})
+
+test('P5: a range is compared, and what differs posted, while no write to it is under way', async () => {
+  const size = 65536
+  const record = { size, regionBytes: size, cursor: 0, cleanSet: 0, inode: 1, closedAtMs: null }
+  const regions = new Uint8Array(1)
+  const log = new ActivityLog(
+    { write: async () => {}, close: async () => {} },
+    { ...record, secondary: '00'.repeat(16), target: 'a', regions },
+    { syncPrimary: async () => {}, applied: async () => {}, hurry: () => {}, failed: () => {} }
+  )
+  const locks = new RangeLocks(size)
+  const compared = Promise.withResolvers<Float64Array>()
+  const posted = Promise.withResolvers<Receipt>()
+  const events: string[] = []
+  const write = (offset: number, data: ArrayBufferView): Promise<Receipt> => {
+    events.push(`posted ${data.byteLength} bytes at ${offset}`)
+    return posted.promise
+  }
+  const before = locks.take(0, 1, 'change')
+  const synchronisation = new Synchronisation({
+    size,
+    reason: 'first',
+    isEmpty: false,
+    disk: {
+      read: async () => void events.push('read'),
+      write: async () => {},
+      zero: async () => {},
+      sync: async () => {},
+      close: async () => {}
+    },
+    locks,
+    log,
+    blocks: {
+      differences: () => {
+        events.push('compared')
+        return compared.promise
+      }
+    },
+    writer: { write } as VolumeWriter,
+    group: { updateBytes: 4096, whenApplied: async () => {}, closeSet: async () => ({}) as SetReport },
+    hold: { set: 1, release: () => {} }
+  })
+  await setImmediate()
+  const after = locks.take(500, 1, 'change')
+  after.granted?.then(() => events.push('written'))
+  expect(events).toEqual([])
+  before.release()
+  await setImmediate()
+  expect(events).toEqual(['compared'])
+  compared.resolve(Float64Array.of(100, 5000, 0))
+  await setImmediate()
+  expect(events).toEqual(['compared', 'read', 'posted 4096 bytes at 100', 'read', 'posted 904 bytes at 4196'])
+  posted.resolve({ volume: 'a', set: 3, sequence: 1, holders: [0, 1] })
+  await synchronisation.ended
+  expect(events.at(-1)).toBe('written')
+  expect(synchronisation.report).toMatchObject({ state: 'done', bytesSent: 5000, set: 3, mixedSets: 2 })
 })
 
 describe('one set', () => {
