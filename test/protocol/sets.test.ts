@@ -251,6 +251,29 @@ describe('figure 4: forming a set', () => {
     }
   })
 
+  test('held open: neither its period nor a request ends it; when memory runs short it ends all the same', () => {
+    const group = new TestGroup({ periodMs: 50, secondaries: 1, chunks: 6 })
+    group.coordinator.closingHeld = true
+    group.nowMs += 200
+    askToClose(group)
+    group.run()
+    expect(group.coordinator.formingSet).toBe(1)
+    const source = group.openSource(0)
+    for (let round = 0; round < 40; round++) {
+      while (source.post({ volume: 0, bytes: 300 }) >= 0) {}
+      group.run()
+    }
+    expect(group.coordinator.closedEarly).toBeGreaterThan(1)
+    expect(new Set(group.reports.map(({ reason }) => reason))).toEqual(new Set(['memory']))
+    // What was asked meanwhile is done as soon as it is released.
+    const before = group.coordinator.formingSet
+    askToClose(group)
+    expect(group.coordinator.formingSet).toBe(before)
+    group.coordinator.closingHeld = false
+    group.run()
+    expect(group.coordinator.formingSet).toBe(before + 1)
+  })
+
   test('not closed early while an earlier set is still to be secured: it will give memory back', () => {
     const group = new TestGroup({ secondaries: 1, chunks: 6 })
     const source = group.openSource(0)
