@@ -1,4 +1,4 @@
-import type { Board } from '../memory/board.ts'
+import { type Board, WAY_SECONDARY, WAY_SPOOL } from '../memory/board.ts'
 import type { SetTables } from '../memory/set-tables.ts'
 import { SET_WINDOW } from '../memory/source-memory.ts'
 import { type CountedSource, LossError } from './conservation.ts'
@@ -8,6 +8,7 @@ import type { FinalPositions } from './rebuild.ts'
 import { balanced, type ResponsibilityPolicy, reassign, roundRobin } from './responsibility.ts'
 import { isAfter } from './set-identifier.ts'
 import { type CloseReason, SetLine, type SetProgress } from './set-line.ts'
+import { Spool } from './spool.ts'
 import { ViewChanges } from './view-changes.ts'
 
 export interface CoordinatorSetting {
@@ -23,6 +24,8 @@ export interface CoordinatorSetting {
   readonly secondaries: number
   /** Copies beside the responsible component's have no bytes. */
   readonly metadataOnly?: boolean
+  /** Where formed sets may wait when memory is short, and when: after so long a time in which the secondary gave none back. */
+  readonly spool?: { readonly limitBytes: number; readonly afterMs: number } | undefined
   /** The first set to be formed (whole number). */
   readonly firstSet: number
   /** Makes durable that identifiers below it may be handed out; called before they are. */
@@ -37,6 +40,8 @@ export interface CoordinatorSetting {
   onView(view: number): void
   // The simulator's deliberately broken variants replace them.
   readonly views?: typeof ViewChanges
+  readonly line?: typeof SetLine
+  readonly spools?: typeof Spool
   readonly merging?: typeof Merging
 }
 
@@ -52,7 +57,10 @@ export class Coordinator {
   readonly sources = new Set<CountedSource>()
   closedEarly = 0
   private readonly setting: CoordinatorSetting
+  readonly spool: Spool | undefined
   private readonly line: SetLine
+  /** Since when somebody waits for memory; undefined when nobody does. */
+  private shortSince: number | undefined
   private readonly losses: Losses
   private readonly loads: Float64Array
   private forming: number
@@ -78,12 +86,14 @@ export class Coordinator {
       forming: () => this.forming
     }
     this.losses = new Losses({ ...shared, tables })
-    this.line = new SetLine({
+    this.spool = setting.spool && new (setting.spools ?? Spool)(board, setting.spool.limitBytes)
+    this.line = new (setting.line ?? SetLine)({
       ...shared,
       secondaries,
       lastSet: setting.firstSet - 1,
       metadataOnly: setting.metadataOnly ?? false,
       merging: setting.merging,
+      spool: this.spool,
       checkConservation: (set) => this.losses.check(set, this.loads),
       onSet: (progress) => setting.onSet(progress),
       askToClose: () => this.closeSet(undefined),
@@ -95,7 +105,6 @@ export class Coordinator {
       board,
       members: founders,
       mirrors,
-      secondaries,
       sources: this.sources,
       repairResponsibility: (members, eligible) => this.repairResponsibility(members, eligible),
       publish: (positions) => setting.publishFinal(positions),
@@ -112,6 +121,7 @@ export class Coordinator {
     const before = (setting.firstSet - 1) | 0
     board.storeSealed(before)
     board.storeTransfer(before)
+    board.storeSpool(before)
     board.storeSecured(before)
     board.storeCommit(before)
     board.storeApply(before)
@@ -120,7 +130,7 @@ export class Coordinator {
       board.storeManifested(slot, before)
       board.storeDiscarded(slot, before)
     }
-    for (let n = 0; n < secondaries; n++) {
+    for (let n = 0; n <= board.spoolIndex; n++) {
       board.storeJournaled(n, before)
       board.storeApplied(n, before)
     }
@@ -136,6 +146,10 @@ export class Coordinator {
   }
   get securedSet(): number {
     return this.line.secured
+  }
+  /** Sets up to it are secured or kept by the spool. */
+  get releasedSet(): number {
+    return this.line.released
   }
   get appliedSet(): number {
     return this.line.applied
@@ -179,7 +193,29 @@ export class Coordinator {
     }
     const dueInMs = this.periodBegan + this.setting.periodMs - nowMs
     // The period is over and the set could not be closed: what it waits for rings.
-    return dueInMs > 0 ? dueInMs : this.setting.periodMs
+    return Math.min(dueInMs > 0 ? dueInMs : this.setting.periodMs, this.useSpool(nowMs))
+  }
+
+  /** Returns the milliseconds until a set may have to go to the spool. */
+  private useSpool(nowMs: number): number {
+    const { spool } = this.setting
+    this.spool?.forget()
+    if (spool === undefined || !this.views.stands || !this.isSomeoneShort()) {
+      this.shortSince = undefined
+      return Number.POSITIVE_INFINITY
+    }
+    this.shortSince ??= nowMs
+    // Once it is in use the secondary is known to be slow.
+    const restMs = this.spool?.isEmpty === true ? this.shortSince + spool.afterMs - nowMs : 0
+    if (restMs > 0) return restMs
+    this.line.keep()
+    return Number.POSITIVE_INFINITY
+  }
+
+  /** Somebody waits for memory, or sets cannot be closed as too many earlier ones are held. */
+  private isSomeoneShort(): boolean {
+    const { board } = this.setting
+    return !this.areTablesFree() || this.members.some((slot) => board.loadPressure(slot) === 1)
   }
 
   /** Bytes that were fetched again bind sets together as soon as all that was posted before has been taken. */
@@ -212,7 +248,7 @@ export class Coordinator {
 
   /** A component's thread has ended: nothing that it does can come any more. */
   failed(slot: number, replaced: boolean): void {
-    this.losses.suspect(slot, this.line.secured + 1, this.forming)
+    this.losses.suspect(slot, this.line.released + 1, this.forming)
     this.views.failed(slot, replaced)
   }
   /** A component that holds nothing is in its slot, and looks at the board. */
@@ -222,7 +258,7 @@ export class Coordinator {
   /** A component that holds nothing is in a new slot, and looks at the board. It gets volumes from the next set on. */
   join(slot: number): void {
     const { board } = this.setting
-    board.storeDiscarded(slot, this.line.secured | 0)
+    board.storeDiscarded(slot, this.line.released | 0)
     this.views.join(slot)
   }
   /** From now on nothing is given to it. */
@@ -254,8 +290,14 @@ export class Coordinator {
     this.views.begin()
   }
 
+  /** The spool's thread has been started again. */
+  spoolReplaced(): void {
+    this.spool?.sendAgain()
+    this.wakeComponents()
+  }
+
   private repairResponsibility(members: readonly number[], eligible: readonly number[]): void {
-    for (let set = this.line.secured + 1; set <= this.forming; set++) {
+    for (let set = this.line.released + 1; set <= this.forming; set++) {
       reassign(this.table(set), members, eligible, this.loads)
     }
   }
@@ -266,14 +308,26 @@ export class Coordinator {
    */
   private isAllConserved(): boolean {
     const lost: LossError[] = []
-    for (let set = this.line.secured + 1; set <= this.forming; set++) {
+    for (let set = this.line.released + 1; set <= this.forming; set++) {
       const loss = this.losses.of(set)
       if (loss !== undefined) lost.push(loss)
     }
     const missing = lost.filter(({ sets }) => !this.line.isAtSecondary(sets[0] as number))
-    if (missing.length > 0) throw LossError.together(lost)
+    if (missing.length > 0) {
+      // Who has begun this epoch has told before all that it had journaled.
+      if (!this.haveReceiversFollowed()) return false
+      throw LossError.together(lost)
+    }
     // What is being committed is secured in a moment; what waits for later sets is safe where it is.
     return !lost.some(({ sets }) => this.line.isBeingCommitted(sets[0] as number))
+  }
+
+  private haveReceiversFollowed(): boolean {
+    const { board, secondaries } = this.setting
+    for (let n = 0; n < secondaries; n++) {
+      if (board.loadSecondaryEpoch(n) !== board.loadEpoch(WAY_SECONDARY)) return false
+    }
+    return this.spool === undefined || board.loadSecondaryEpoch(board.spoolIndex) === board.loadEpoch(WAY_SPOOL)
   }
 
   /** Wakes everyone who may have something to do because a word of the board has changed. */
@@ -291,6 +345,7 @@ export class Coordinator {
   private wakeSecondaries(): void {
     const { board, secondaries } = this.setting
     for (let n = 0; n < secondaries; n++) board.parking[board.layout.slots + n]?.wake()
+    if (this.spool !== undefined) board.spoolParking.wake()
   }
 
   private closeIfDue(nowMs: number): boolean {
@@ -322,10 +377,14 @@ export class Coordinator {
 
   /** The tables of the next set are those of a set a window earlier: it must be gone everywhere. */
   private windowAllows(): boolean {
+    return this.areTablesFree() && this.line.waiting < SET_WINDOW - 1
+  }
+
+  private areTablesFree(): boolean {
     const { board } = this.setting
     const gone = (this.forming + 1 - SET_WINDOW) | 0
     for (const slot of this.members) if (isAfter(gone, board.loadDiscarded(slot))) return false
-    return this.line.sets.length < SET_WINDOW - 1
+    return true
   }
 
   private close(nowMs: number, reason: CloseReason): void {
@@ -342,6 +401,7 @@ export class Coordinator {
       consistencyTime: this.lastConsistencyTime,
       endedAtMs: nowMs,
       state: 'closing',
+      kept: false,
       together: set,
       updates: 0,
       bytes: 0,

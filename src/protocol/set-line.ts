@@ -1,7 +1,8 @@
-import type { Board } from '../memory/board.ts'
+import { type Board, WAY_SECONDARY } from '../memory/board.ts'
 import type { CountedSource, ManifestSum } from './conservation.ts'
 import { Merging } from './merging.ts'
 import { isAfter } from './set-identifier.ts'
+import type { Spool } from './spool.ts'
 
 /** Why a set was closed. */
 export type CloseReason = 'period' | 'asked' | 'memory'
@@ -24,6 +25,8 @@ export interface SetProgress {
     | 'secured'
     | 'applying'
     | 'applied'
+  /** The spool has it: components need not hold it any more, and the secondary takes it from there. */
+  kept: boolean
   /** The set with which it is secured and applied as one, mostly itself. */
   together: number
   updates: number
@@ -43,6 +46,7 @@ export interface SetLineSetting {
   readonly lastSet: number
   readonly metadataOnly: boolean
   readonly merging: typeof Merging | undefined
+  readonly spool: Spool | undefined
   members(): readonly number[]
   forming(): number
   /** Everything acknowledged in the set is held; throws if not. */
@@ -60,6 +64,9 @@ export interface SetLineSetting {
  *
  *      closing -> sealed -> formed -> transferring -> journaled -> committing -> secured -> applying -> applied
  *      all quiet  manifests conserved  all journaled   with others  committed                marked
+ *
+ * Beside that, a set that is formed and not secured may come into the spool, so that its memory can be used again. It then
+ * waits as formed until its turn comes, and is transferred from the spool (docs/pressure.md).
  */
 export class SetLine {
   /** Unsecured and unapplied ones. */
@@ -69,12 +76,15 @@ export class SetLine {
   applyHeld = false
   secured: number
   applied: number
+  /** Sets up to it are secured, or kept by the spool: components hold nothing of them. */
+  released: number
   private readonly setting: SetLineSetting
 
   constructor(setting: SetLineSetting) {
     this.setting = setting
     this.secured = setting.lastSet
     this.applied = setting.lastSet
+    this.released = setting.lastSet
     this.merging = new (setting.merging ?? Merging)(setting.sources)
   }
 
@@ -95,7 +105,14 @@ export class SetLine {
   isAtSecondary(set: number): boolean {
     const progress = this.sets.find((one) => one.set === set)
     if (progress?.state === 'transferring') this.noteJournaled(progress)
-    return progress?.state === 'journaled' || progress?.state === 'committing' || set <= this.secured
+    if (progress?.state === 'journaled' || progress?.state === 'committing' || set <= this.secured) return true
+    this.noteKept()
+    return set <= this.released
+  }
+
+  /** Sets that the secondary has and has not applied, or that only components hold: those in the spool may be many. */
+  get waiting(): number {
+    return this.sets.filter(({ kept, state }) => !kept || state !== 'formed').length
   }
 
   /** False as soon as it is secured. */
@@ -110,8 +127,8 @@ export class SetLine {
    */
   leavesRoom(): boolean {
     const { metadataOnly, forming } = this.setting
-    if (!metadataOnly || forming() - this.secured <= MOST_WITH_METADATA) return true
-    const bounds = this.sets.filter(({ set }) => set > this.secured).map(({ set }) => this.merging.boundOf(set))
+    if (!metadataOnly || forming() - this.released <= MOST_WITH_METADATA) return true
+    const bounds = this.sets.filter(({ set }) => set > this.released).map(({ set }) => this.merging.boundOf(set))
     // Each fetch that ends binds its set to the forming one: that stays the same until all have ended.
     if (this.lacksBytes(forming()) || bounds.includes(undefined)) return false
     return bounds.some((bound) => bound !== undefined && bound >= forming())
@@ -119,7 +136,7 @@ export class SetLine {
 
   /** Brings each of them on. Returns whether any got on. */
   advance(): boolean {
-    let progressed = false
+    let progressed = this.noteKept()
     for (const progress of this.sets) {
       switch (progress.state) {
         case 'closing':
@@ -175,7 +192,7 @@ export class SetLine {
     let isAlone = true
     for (const earlier of this.sets) {
       if (earlier === progress) break
-      if (earlier.state === 'formed' || earlier.state === 'transferring' || earlier.state === 'committing') return false
+      if (this.mustPrecede(earlier)) return false
       if (earlier.state === 'journaled') isAlone = false
     }
     const { board, secondaries } = this.setting
@@ -186,9 +203,81 @@ export class SetLine {
     if (progress.updates === 0) return this.journaled(progress)
     if (this.lacksBytes(progress.set)) return false
     progress.state = 'transferring'
+    if (progress.kept) {
+      board.storeUnspool(progress.set | 0)
+      this.setting.wakeSecondaries()
+      return true
+    }
     board.storeTransfer(progress.set | 0)
     this.setting.wakeComponents()
     return true
+  }
+
+  /**
+   * Memory is short: the oldest set that components hold, if it is formed, goes to the spool as well. Whatever has it first,
+   * the secondary or the spool, the other way is given up then.
+   * @returns whether one is on its way
+   */
+  keep(): boolean {
+    const { spool } = this.setting
+    if (spool === undefined) return false
+    if (spool.sending !== undefined) return true
+    const oldest = this.sets.find(({ set }) => set > this.released)
+    if (oldest === undefined || oldest.state === 'closing' || oldest.state === 'sealed') return false
+    if (oldest.updates === 0) {
+      oldest.kept = true
+      this.giveBack()
+      return this.keep()
+    }
+    // What lacks bytes, or is secured only together with later ones, stays where it is.
+    if (this.merging.boundOf(oldest.set) !== oldest.set || this.lacksBytes(oldest.set)) return false
+    if (!spool.hasRoomFor(oldest.updates, oldest.bytes)) return false
+    spool.send(oldest.set, oldest.updates, oldest.bytes)
+    this.setting.wakeComponents()
+    return true
+  }
+
+  /** A set that was on its way to the spool is there. */
+  private noteKept(): boolean {
+    const { spool } = this.setting
+    const set = spool?.sending
+    if (spool?.arrived() !== true) return false
+    const progress = this.sets.find((one) => one.set === set)
+    if (progress === undefined) return false
+    progress.kept = true
+    if (progress.state === 'transferring' && !this.noteJournaled(progress)) {
+      this.giveUpTransfer(progress.set)
+      progress.state = 'formed'
+    }
+    this.giveBack()
+    return true
+  }
+
+  /** The set is not sent to the secondary any more. Overridden in the simulator's broken variants only. */
+  protected giveUpTransfer(set: number): void {
+    const { board } = this.setting
+    // In this order: who sees the new epoch does not send it again, and only then its memory changes hands.
+    board.storeTransfer((set - 1) | 0)
+    board.storeEpoch(WAY_SECONDARY, board.loadEpoch(WAY_SECONDARY) + 2)
+  }
+
+  /** Components need not hold what is secured or kept, up to the first that is neither. */
+  private giveBack(): void {
+    let { released } = this
+    for (const { set, kept, state } of this.sets) {
+      if (set <= released) continue
+      if (!kept && state !== 'secured') break
+      released = set
+    }
+    if (released === this.released) return
+    this.released = released
+    this.setting.board.storeSecured(released | 0)
+    this.setting.wakeComponents()
+  }
+
+  /** Overridden in the simulator's broken variants only. */
+  protected mustPrecede({ state }: SetProgress): boolean {
+    return state === 'formed' || state === 'transferring' || state === 'committing'
   }
 
   /** Bytes of this set, or of one before, are still fetched again. */
@@ -210,6 +299,7 @@ export class SetLine {
   /** It is committed at once, and the next one waits for that; unless others have to be journaled first. */
   private journaled(progress: SetProgress): boolean {
     progress.state = 'journaled'
+    if (progress.kept) this.setting.board.storeUnspool(undefined)
     this.commit(progress)
     return true
   }
@@ -256,8 +346,15 @@ export class SetLine {
       this.merging.secured(one.set)
       this.setting.onSet(one)
     }
-    this.setting.board.storeSecured(progress.set | 0)
-    this.setting.wakeComponents()
+    const { spool } = this.setting
+    // Before its memory changes hands.
+    if (spool?.sending !== undefined && spool.sending <= progress.set) spool.stop()
+    this.giveBack()
+    // A word that stayed behind for long would look as if it were ahead.
+    if (spool === undefined) return
+    if (spool.sending === undefined) this.setting.board.storeSpool(progress.set | 0)
+    // It removes what is secured.
+    this.setting.wakeSecondaries()
   }
 
   /** Sets are applied whole and in order; one that holds nothing is applied when those before it are. */

@@ -96,9 +96,13 @@ export class CommitLog {
     const record = encode(commit)
     try {
       writeFully(this.fd, record, 0, RECORD_BYTES, this.length)
-      fs.fdatasyncSync(this.fd)
     } catch (cause) {
       throw ioError('write', this.file, cause)
+    }
+    try {
+      fs.fdatasyncSync(this.fd)
+    } catch (cause) {
+      throw ioError('sync', this.file, cause)
     }
     this.length += RECORD_BYTES
     this.pending.push(commit)

@@ -7,6 +7,7 @@ import { CommitLog, readCommits } from './commit-log.ts'
 import { type Layout, layoutOf } from './format.ts'
 import { Images, type StoreVolume } from './images.ts'
 import { Journal } from './journal.ts'
+import { KeptSetReader } from './kept-set-reader.ts'
 import { checkLeft, readLeft } from './left-segments.ts'
 import { waitingCommits } from './recover.ts'
 import { StateFile } from './state.ts'
@@ -25,6 +26,8 @@ export interface FileSetStoreOptions {
   readonly keeps: readonly number[]
   /** The last set of the time before. */
   readonly lastSet: number
+  /** Where the spool's segments are, if there is a spool. */
+  readonly spool?: string
   /** Journal segments are changed after this many bytes. */
   readonly segmentBytes?: number
 }
@@ -46,6 +49,8 @@ export class FileSetStore implements SetStore {
   private lastBegun: number
   private lastSynced: number
   private written = 0
+  /** The set that is taken from the spool. */
+  private kept: KeptSetReader | null = null
 
   constructor(options: FileSetStoreOptions) {
     const layout = layoutOf(options.directory)
@@ -97,6 +102,19 @@ export class FileSetStore implements SetStore {
     this.journal.begin(set)
   }
 
+  beginKept(set: number): void {
+    const { spool, keeps } = this.options
+    this.kept?.close()
+    if (spool === undefined) throw new Error(`set ${set} is in a spool that is not there`)
+    this.kept = new KeptSetReader(spool, set, new Set(keeps))
+    this.begin(set)
+  }
+
+  takeSome(): boolean {
+    const { kept } = this
+    return kept === null || kept.takeSome(this.journal)
+  }
+
   append(arena: Arena, address: number): void {
     this.journal.append(arena, address)
   }
@@ -108,6 +126,8 @@ export class FileSetStore implements SetStore {
   sync(): void {
     this.parts.push(this.journal.sync())
     this.lastSynced = this.lastBegun
+    this.kept?.close()
+    this.kept = null
   }
 
   commit(set: number, consistencyTime: number, updates: number, bytes: number): void {
@@ -117,8 +137,10 @@ export class FileSetStore implements SetStore {
     if (set <= securedSet) throw this.outOfOrder('committed', set, securedSet)
     // What was journaled before and has no record of its own is secured with it.
     const first = this.parts.find((part) => part.set > securedSet && part.set < set)?.set
-    // In this order: what the state calls secured has its record.
-    commits.append({ set, time: consistencyTime, updates, bytes, components, ...(first !== undefined && { first }) })
+    // In this order: what the state calls secured has its record. It is there already when there was no room for the state.
+    if (commits.find(set) === undefined) {
+      commits.append({ set, time: consistencyTime, updates, bytes, components, ...(first !== undefined && { first }) })
+    }
     this.state.secure(set, consistencyTime)
   }
 
@@ -179,6 +201,7 @@ export class FileSetStore implements SetStore {
   }
 
   close(): void {
+    this.kept?.close()
     this.journal.close()
     this.images.close()
     this.state.close()

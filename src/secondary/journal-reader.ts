@@ -64,7 +64,7 @@ export function missingPart(component: number, set: number, since: string, ends:
   return new TidemarkError('TIDEMARK_CORRUPT', why === '' ? message : `${message} (${why})`, { set, component, damage })
 }
 
-interface Block {
+export interface Block {
   readonly kind: number
   readonly set: number
   readonly ordinal: number
@@ -115,7 +115,7 @@ export function readSegment(segment: SegmentName, each: (part: Part, end: number
 }
 
 /** The block, or what is wrong with it. */
-function readBlock(fd: number, position: number, size: number, component: number): Block | string {
+export function readBlock(fd: number, position: number, size: number, component: number): Block | string {
   const header = Buffer.alloc(BLOCK_HEADER_BYTES)
   if (readFully(fd, header, 0, BLOCK_HEADER_BYTES, position) < BLOCK_HEADER_BYTES) return 'ends within a header'
   if (header.readUInt32LE(0) !== BLOCK_MAGIC) return 'no block begins here'

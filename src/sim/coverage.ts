@@ -28,6 +28,18 @@ export interface Coverage {
   refetched: number
   merged: number
   views: number
+  /** Sets that came into the spool; that were taken from it; of those some had been on their way to the secondary before. */
+  kept: number
+  unspooled: number
+  givenUp: number
+  /** Deaths of the spool; of components, and of secondary components, while something was in the spool; views that changed then. */
+  spoolDeaths: number
+  deathsWhileSpooling: number
+  secondaryDeathsWhileSpooling: number
+  viewsWhileSpooling: number
+  /** Secondary components that stood still; writes for which there was no room. */
+  stalls: number
+  fullDisks: number
 }
 
 const NAMES: readonly (keyof Coverage)[] = [
@@ -54,7 +66,16 @@ const NAMES: readonly (keyof Coverage)[] = [
   'secondaryDeaths',
   'refetched',
   'merged',
-  'views'
+  'views',
+  'kept',
+  'unspooled',
+  'givenUp',
+  'spoolDeaths',
+  'deathsWhileSpooling',
+  'secondaryDeathsWhileSpooling',
+  'viewsWhileSpooling',
+  'stalls',
+  'fullDisks'
 ]
 
 export function emptyCoverage(): Coverage {

@@ -1,20 +1,23 @@
 import { CHUNK_MOVING } from '../memory/chunk-table.ts'
 import type { Link } from '../memory/link.ts'
+import type { Parking } from '../memory/parking.ts'
 import type { BackupComponent } from '../protocol/component.ts'
 import { LossError } from '../protocol/conservation.ts'
 import { Coordinator } from '../protocol/coordinator.ts'
 import { Membership } from '../protocol/membership.ts'
 import { type FinalPositions, forEachHeld } from '../protocol/rebuild.ts'
-import type { SetProgress } from '../protocol/set-line.ts'
+import { SetLine, type SetProgress } from '../protocol/set-line.ts'
 import { SetReceiver } from '../protocol/set-receiver.ts'
 import { arenaOf, type Place, type Surroundings } from '../protocol/setting.ts'
+import { SpoolKeeper } from '../protocol/spool-keeper.ts'
 import { ViewChanges } from '../protocol/view-changes.ts'
 import { type ViewFacts, ViewMember } from '../protocol/view-member.ts'
 import { Checker } from './checker.ts'
 import { type Coverage, emptyCoverage } from './coverage.ts'
-import { Faults } from './faults.ts'
+import { Faults, SPOOL } from './faults.ts'
 import { observedPlaces, SimBoard, SimSourceMemory } from './instrumented.ts'
 import { ToldBoard, toldCutBack, toldViews } from './listening.ts'
+import { MemorySpool, type SpoolDisk } from './memory-spool.ts'
 import { MemoryStore, type SecondaryImages } from './memory-store.ts'
 import { Primary } from './primary.ts'
 import { Random } from './random.ts'
@@ -25,6 +28,12 @@ import { Story } from './story.ts'
 import type { Variant } from './variant.ts'
 import { Violation } from './violation.ts'
 import { type Wiring, wire } from './wiring.ts'
+
+/** One that waits for room on its disk goes on by itself. */
+interface Patient {
+  readonly dueInMs: number
+  step(): number
+}
 
 export interface WorldOptions {
   readonly variant?: Variant | undefined
@@ -67,6 +76,9 @@ export class World {
   private readonly wiring: Wiring
   private readonly surroundings: Surroundings
   private readonly images: SecondaryImages
+  private readonly spoolDisk: SpoolDisk
+  private readonly patients = new Map<Actor, Patient>()
+  private patientsDueAt = Number.POSITIVE_INFINITY
   private readonly primary: Primary
   /** By slot: fetched bytes on their way to the component. */
   private readonly mail: { view: number; id: number; bytes: Uint8Array }[][] = []
@@ -117,12 +129,15 @@ export class World {
         periodMs: scenario.periodMs,
         secondaries,
         metadataOnly: scenario.metadataOnly,
+        spool: scenario.spool,
         firstSet: scenario.firstSet,
         raiseCeiling: () => {},
         onSet: (progress) => this.onSet(progress),
         publishFinal: (positions) => this.publish(positions),
         onView: (view) => this.onView(view),
         ...(options.variant?.merging && { merging: options.variant.merging }),
+        line: countedLine(this.coverage, options.variant?.line),
+        ...(options.variant?.spools && { spools: options.variant.spools }),
         views: this.story === undefined ? (views ?? ViewChanges) : toldViews(this.story, views)
       },
       this.nowMs
@@ -139,8 +154,10 @@ export class World {
     for (let slot = 0; slot < scenario.members; slot++) this.startComponent(slot, scenario.firstSet | 0)
     this.sources = Array.from({ length: scenario.sources }, (_, id) => this.openSource(id))
     const images = Array.from({ length: volumes }, () => new Uint8Array(scenario.volumeBytes))
+    this.spoolDisk = this.makeSpoolDisk()
     this.images = this.sharedImages(images)
     for (let index = 0; index < secondaries; index++) this.startSecondary(index, false)
+    if (scenario.spool !== undefined) this.startSpool(false)
     const isDue = (): boolean => this.rung || this.nowMs >= this.dueAt || this.isPending
     this.scheduler.add(new Actor('control', () => this.stepControl(), { isDue }))
     this.story?.begin()
@@ -197,9 +214,8 @@ export class World {
 
   startSecondary(index: number, resume: boolean): Actor {
     const Store = this.options.variant?.store ?? MemoryStore
-    const Receiver = this.options.variant?.receiver ?? SetReceiver
     const { board, surroundings } = this
-    const receiver = new Receiver(
+    const receiver = new SetReceiver(
       {
         index,
         board,
@@ -207,12 +223,47 @@ export class World {
         arenas: this.wiring.arenas,
         lastSet: this.scenario.firstSet - 1,
         surroundings,
-        resume
+        resume,
+        ...(this.options.variant?.partsReceiver && { parts: this.options.variant.partsReceiver })
       },
       new Store(index, this.images)
     )
-    const parking = board.parking[this.scenario.slots + index]
-    return this.scheduler.add(new Actor(`secondary ${index}`, () => receiver.step(), parking && { parking }))
+    return this.addPatient(`secondary ${index}`, receiver, board.parking[this.scenario.slots + index] as Parking)
+  }
+
+  startSpool(resume: boolean): Actor {
+    const { board, surroundings, wiring, scenario } = this
+    const { partsReceiver } = this.options.variant ?? {}
+    const keeper = new SpoolKeeper(
+      {
+        board,
+        links: wiring.drains.map((row) => row[scenario.secondaries] as Link),
+        arenas: wiring.arenas,
+        lastSet: scenario.firstSet - 1,
+        surroundings,
+        resume,
+        ...(partsReceiver && { parts: partsReceiver })
+      },
+      new MemorySpool(this.spoolDisk)
+    )
+    return this.addPatient(SPOOL, keeper, board.spoolParking)
+  }
+
+  /** It may have to do something though nobody wakes it. */
+  private addPatient(name: string, agent: Patient, parking: Parking): Actor {
+    const actor = this.scheduler.add(new Actor(name, () => agent.step(), { parking }))
+    this.patients.set(actor, agent)
+    return actor
+  }
+
+  private rousePatients(): void {
+    const due: number[] = []
+    for (const [actor, agent] of this.patients) {
+      if (!this.scheduler.actors.includes(actor)) this.patients.delete(actor)
+      else if (agent.dueInMs <= 0) actor.parking?.rouse()
+      else due.push(this.nowMs + agent.dueInMs)
+    }
+    this.patientsDueAt = Math.min(...due, Number.POSITIVE_INFINITY)
   }
 
   /** Its memory is gone: whoever reads it reads nonsense. */
@@ -248,7 +299,9 @@ export class World {
   private turn(): void {
     if (this.scheduler.turn()) return
     const { actors } = this.scheduler
-    if (!actors.some((other) => other.isAwake)) this.nowMs = Math.max(this.nowMs, this.dueAt)
+    this.rousePatients()
+    if (!actors.some((other) => other.isAwake))
+      this.nowMs = Math.max(this.nowMs, Math.min(this.dueAt, this.patientsDueAt))
     else if (this.random.chance(4)) this.nowMs += this.random.below(3)
   }
 
@@ -331,6 +384,7 @@ export class World {
 
   private onView(view: number): void {
     this.coverage.views++
+    if (this.coordinator.spool?.isEmpty === false) this.coverage.viewsWhileSpooling++
     this.faults.viewStands()
     this.membership.viewStands()
     const members = this.coordinator.members
@@ -340,7 +394,7 @@ export class World {
 
   private readonly heldBy = (slot: number): number[] => {
     const addresses: number[] = []
-    const secured = this.coordinator.securedSet | 0
+    const secured = this.coordinator.releasedSet | 0
     forEachHeld(this.placeOf(slot), secured, (address) => addresses.push(address))
     return addresses
   }
@@ -396,9 +450,26 @@ export class World {
     return this.members.reduce((sum, member) => sum + (member?.component === undefined ? 0 : of(member.component)), 0)
   }
 
+  private makeSpoolDisk(): SpoolDisk {
+    return {
+      sets: new Map(),
+      secondaries: this.scenario.secondaries,
+      writing: () => this.faults.writing(),
+      kept: (set, updates) => {
+        this.coverage.kept++
+        this.story?.line(`spool: keeps set ${set}`)
+        this.checker.keptInSpool(set, updates)
+      },
+      taken: () => this.coverage.unspooled++,
+      removed: (upTo) => this.checker.removedFromSpool(upTo)
+    }
+  }
+
   private sharedImages(images: readonly Uint8Array[]): SecondaryImages {
     return {
       images,
+      spool: this.spoolDisk,
+      writing: () => this.faults.writing(),
       journaled: (component, set, updates) => {
         this.story?.journaled(component, set, updates)
         this.checker.journal(set, updates)
@@ -410,6 +481,15 @@ export class World {
         this.checker.applied(set, images)
         this.story?.line(`secondary: the volumes are what the primary's were when set ${set} closed`)
       }
+    }
+  }
+}
+
+function countedLine(coverage: Coverage, base: typeof SetLine = SetLine): typeof SetLine {
+  return class extends base {
+    protected override giveUpTransfer(set: number): void {
+      coverage.givenUp++
+      super.giveUpTransfer(set)
     }
   }
 }
