@@ -115,6 +115,7 @@ export class Board {
   readonly setFacts: Float64Array<SharedArrayBuffer>
   private readonly group: Int32Array<SharedArrayBuffer>
   private readonly near: Float64Array<SharedArrayBuffer>
+  private readonly spooled: Float64Array<SharedArrayBuffer>
   private readonly timers: BigInt64Array<SharedArrayBuffer>
   private readonly members: Int32Array<SharedArrayBuffer>
   /** The same lines. */
@@ -136,6 +137,7 @@ export class Board {
     // One line per word: a component that waits for `secured` is not disturbed by `forming`.
     this.group = new Int32Array(buffer, take(GROUP_LINES * LINE_BYTES), GROUP_LINES * LINE_INTS)
     this.near = new Float64Array(buffer, NEAR * LINE_BYTES, 1)
+    this.spooled = new Float64Array(buffer, SPOOL * LINE_BYTES + LINE_BYTES / 2, 1)
     // Line 0 the common timer; then one group-wide counter for each set in the window.
     const timersAt = take((1 + SET_WINDOW) * LINE_BYTES)
     this.timers = new BigInt64Array(buffer, timersAt, (1 + SET_WINDOW) * (LINE_BYTES / 8))
@@ -248,6 +250,13 @@ export class Board {
   }
   storeSpool(set: number): void {
     Atomics.store(this.group, SPOOL * LINE_INTS, set)
+  }
+  /** Bytes in the spool, for those who look. */
+  loadSpooledBytes(): number {
+    return this.spooled[0] as number
+  }
+  storeSpooledBytes(bytes: number): void {
+    this.spooled[0] = bytes
   }
   /** The set that secondary components are to take from the spool; undefined when there is none. */
   loadUnspool(): number | undefined {

@@ -1,13 +1,14 @@
-import { type Board, WAY_SECONDARY, WAY_SPOOL } from '../memory/board.ts'
+import { type Board, STAT_HELD_BYTES, WAY_SECONDARY, WAY_SPOOL } from '../memory/board.ts'
 import type { SetTables } from '../memory/set-tables.ts'
 import { SET_WINDOW } from '../memory/source-memory.ts'
 import { type CountedSource, LossError } from './conservation.ts'
 import { Losses } from './losses.ts'
 import type { Merging } from './merging.ts'
+import { Patience } from './patience.ts'
 import type { FinalPositions } from './rebuild.ts'
 import { balanced, type ResponsibilityPolicy, reassign, roundRobin } from './responsibility.ts'
 import { isAfter } from './set-identifier.ts'
-import { type CloseReason, SetLine, type SetProgress } from './set-line.ts'
+import { type CloseReason, type Relief, SetLine, type SetProgress } from './set-line.ts'
 import { Spool } from './spool.ts'
 import { ViewChanges } from './view-changes.ts'
 
@@ -24,12 +25,19 @@ export interface CoordinatorSetting {
   readonly secondaries: number
   /** Copies beside the responsible component's have no bytes. */
   readonly metadataOnly?: boolean
-  /** Where formed sets may wait when memory is short, and when: after so long a time in which the secondary gave none back. */
-  readonly spool?: { readonly limitBytes: number; readonly afterMs: number } | undefined
+  /** When memory is short for so long, sets go to the spool, or sources are said to be paced. Default 0. */
+  readonly shortAfterMs?: number
+  /**
+   * Where formed sets may wait when memory is short. Once some do, later ones follow as long as a component holds more than
+   * `eagerBytes`.
+   */
+  readonly spool?: { readonly limitBytes: number; readonly eagerBytes: number } | undefined
   /** The first set to be formed (whole number). */
   readonly firstSet: number
-  /** Makes durable that identifiers below it may be handed out; called before they are. */
+  /** Makes durable that identifiers below it may be handed out; called before they are. Throws: tried again if there is no room. */
   raiseCeiling(set: number): void
+  /** There is no room for the ceiling, so that no set can be closed; undefined: there is again. */
+  onNoSpace?(error: Error | undefined): void
   /** A set has become formed, secured or applied. */
   onSet(progress: SetProgress): void
   /** Acknowledged positions are final and sources are attached: members are told before they rebuild. */
@@ -45,6 +53,8 @@ export interface CoordinatorSetting {
   readonly merging?: typeof Merging
 }
 
+/** Memory that is short for so long though the spool takes sets: it does not take them fast enough. */
+const SLOW_MS = 1000
 /** Sets whose identifiers are made durable at once, so that this is done rarely. */
 const CEILING_STEP = 1024
 
@@ -61,6 +71,9 @@ export class Coordinator {
   private readonly line: SetLine
   /** Since when somebody waits for memory; undefined when nobody does. */
   private shortSince: number | undefined
+  private relieved: Relief | undefined
+  /** No room for the ceiling: the set is closed later. */
+  private readonly ceilingPatience = new Patience()
   private readonly losses: Losses
   private readonly loads: Float64Array
   private forming: number
@@ -193,29 +206,60 @@ export class Coordinator {
     }
     const dueInMs = this.periodBegan + this.setting.periodMs - nowMs
     // The period is over and the set could not be closed: what it waits for rings.
-    return Math.min(dueInMs > 0 ? dueInMs : this.setting.periodMs, this.useSpool(nowMs))
+    const closesInMs = dueInMs > 0 ? dueInMs : this.setting.periodMs
+    const { cause } = this.ceilingPatience
+    const triesInMs = cause === undefined ? closesInMs : this.ceilingPatience.restUs(nowMs * 1000) / 1000
+    return Math.min(closesInMs, triesInMs, this.relieve(nowMs))
   }
 
-  /** Returns the milliseconds until a set may have to go to the spool. */
-  private useSpool(nowMs: number): number {
-    const { spool } = this.setting
-    this.spool?.forget()
-    if (spool === undefined || !this.views.stands || !this.isSomeoneShort()) {
+  /** Returns the milliseconds until something may have to be done about memory. */
+  private relieve(nowMs: number): number {
+    const { spool } = this
+    const { board } = this.setting
+    spool?.forget()
+    let dueInMs = Number.POSITIVE_INFINITY
+    if (this.views.stands && this.isSomeoneShort()) dueInMs = this.relieveShort(nowMs)
+    else {
       this.shortSince = undefined
-      return Number.POSITIVE_INFINITY
+      this.relieved = undefined
+      // Before it is short again: the spool, too, needs its time for each set.
+      if (this.views.stands && spool?.isEmpty === false && this.holdsMuch()) this.line.keep()
     }
+    board.storeSpooledBytes(spool?.bytes ?? 0)
+    return dueInMs
+  }
+
+  private relieveShort(nowMs: number): number {
     this.shortSince ??= nowMs
-    // Once it is in use the secondary is known to be slow.
-    const restMs = this.spool?.isEmpty === true ? this.shortSince + spool.afterMs - nowMs : 0
+    // Once the spool is in use the secondary is known to be slow.
+    const isInUse = this.spool?.isEmpty === false
+    const restMs = isInUse ? 0 : this.shortSince + (this.setting.shortAfterMs ?? 0) - nowMs
     if (restMs > 0) return restMs
-    this.line.keep()
-    return Number.POSITIVE_INFINITY
+    const relief = this.line.keep()
+    const slowInMs = this.shortSince + SLOW_MS - nowMs
+    this.relieved = relief === 'sending' && slowInMs <= 0 ? 'sending slowly' : relief
+    return relief === 'sending' && slowInMs > 0 ? slowInMs : Number.POSITIVE_INFINITY
+  }
+
+  /** Some component holds so much that it may soon be short. */
+  private holdsMuch(): boolean {
+    const { board, spool } = this.setting
+    const most = spool?.eagerBytes ?? Number.POSITIVE_INFINITY
+    return this.members.some((slot) => ((board.statistics[slot] as Float64Array)[STAT_HELD_BYTES] as number) > most)
+  }
+
+  /** Somebody waits for memory. */
+  get isShort(): boolean {
+    return this.members.some((slot) => this.setting.board.loadPressure(slot) === 1)
+  }
+  /** What came of it that memory is short; undefined when it is not, or not for long. */
+  get relief(): Relief | undefined {
+    return this.relieved
   }
 
   /** Somebody waits for memory, or sets cannot be closed as too many earlier ones are held. */
   private isSomeoneShort(): boolean {
-    const { board } = this.setting
-    return !this.areTablesFree() || this.members.some((slot) => board.loadPressure(slot) === 1)
+    return !this.areTablesFree() || this.isShort
   }
 
   /** Bytes that were fetched again bind sets together as soon as all that was posted before has been taken. */
@@ -351,7 +395,7 @@ export class Coordinator {
   private closeIfDue(nowMs: number): boolean {
     if (this.line.isForming || !this.windowAllows() || !this.line.leavesRoom()) return false
     const reason = this.reasonToClose(nowMs)
-    if (reason === undefined) return false
+    if (reason === undefined || !this.mayRaiseCeiling(nowMs)) return false
     this.close(nowMs, reason)
     return true
   }
@@ -391,7 +435,6 @@ export class Coordinator {
     const { board } = this.setting
     const set = this.forming
     const next = set + 1
-    this.raiseCeilingFor(next)
     this.decideResponsibility(set, next)
     board.resetGroupSequence(next | 0)
     this.line.sets.push({
@@ -428,10 +471,25 @@ export class Coordinator {
     }
   }
 
+  private mayRaiseCeiling(nowMs: number): boolean {
+    const { ceilingPatience } = this
+    if (ceilingPatience.restUs(nowMs * 1000) > 0) return false
+    try {
+      this.raiseCeilingFor(this.forming + 1)
+      if (ceilingPatience.cause !== undefined) this.setting.onNoSpace?.(undefined)
+      ceilingPatience.succeeded()
+      return true
+    } catch (error) {
+      if (ceilingPatience.cause === undefined && Patience.allows(error)) this.setting.onNoSpace?.(error)
+      ceilingPatience.failed(error, nowMs * 1000)
+      return false
+    }
+  }
+
   private raiseCeilingFor(set: number): void {
     if (set <= this.ceiling) return
+    this.setting.raiseCeiling(set + CEILING_STEP)
     this.ceiling = set + CEILING_STEP
-    this.setting.raiseCeiling(this.ceiling)
   }
 
   private table(set: number): Uint8Array {

@@ -7,6 +7,16 @@ import type { Spool } from './spool.ts'
 /** Why a set was closed. */
 export type CloseReason = 'period' | 'asked' | 'memory'
 
+/**
+ * What comes of it that memory is short:
+ *   sending       a set is on its way to the spool; `sending slowly`: and that has not helped for long
+ *   nothing       there is no set that is formed and held: one is being closed
+ *   no spool      a formed set is held, and waits for the secondary
+ *   spool full    the same; the spool's limit is reached
+ *   bound         the same; the set is secured only together with later ones
+ */
+export type Relief = 'sending' | 'sending slowly' | 'nothing' | 'no spool' | 'spool full' | 'bound'
+
 export interface SetProgress {
   readonly set: number
   readonly label: string | undefined
@@ -216,25 +226,24 @@ export class SetLine {
   /**
    * Memory is short: the oldest set that components hold, if it is formed, goes to the spool as well. Whatever has it first,
    * the secondary or the spool, the other way is given up then.
-   * @returns whether one is on its way
    */
-  keep(): boolean {
+  keep(): Relief {
     const { spool } = this.setting
-    if (spool === undefined) return false
-    if (spool.sending !== undefined) return true
+    if (spool?.sending !== undefined) return 'sending'
     const oldest = this.sets.find(({ set }) => set > this.released)
-    if (oldest === undefined || oldest.state === 'closing' || oldest.state === 'sealed') return false
+    if (oldest === undefined || oldest.state === 'closing' || oldest.state === 'sealed') return 'nothing'
+    if (spool === undefined) return 'no spool'
     if (oldest.updates === 0) {
       oldest.kept = true
       this.giveBack()
       return this.keep()
     }
     // What lacks bytes, or is secured only together with later ones, stays where it is.
-    if (this.merging.boundOf(oldest.set) !== oldest.set || this.lacksBytes(oldest.set)) return false
-    if (!spool.hasRoomFor(oldest.updates, oldest.bytes)) return false
+    if (this.merging.boundOf(oldest.set) !== oldest.set || this.lacksBytes(oldest.set)) return 'bound'
+    if (!spool.hasRoomFor(oldest.updates, oldest.bytes)) return 'spool full'
     spool.send(oldest.set, oldest.updates, oldest.bytes)
     this.setting.wakeComponents()
-    return true
+    return 'sending'
   }
 
   /** A set that was on its way to the spool is there. */

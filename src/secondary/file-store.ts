@@ -104,7 +104,7 @@ export class FileSetStore implements SetStore {
 
   beginKept(set: number): void {
     const { spool, keeps } = this.options
-    this.kept?.close()
+    this.closeKept()
     if (spool === undefined) throw new Error(`set ${set} is in a spool that is not there`)
     this.kept = new KeptSetReader(spool, set, new Set(keeps))
     this.begin(set)
@@ -126,8 +126,7 @@ export class FileSetStore implements SetStore {
   sync(): void {
     this.parts.push(this.journal.sync())
     this.lastSynced = this.lastBegun
-    this.kept?.close()
-    this.kept = null
+    this.closeKept()
   }
 
   commit(set: number, consistencyTime: number, updates: number, bytes: number): void {
@@ -201,11 +200,16 @@ export class FileSetStore implements SetStore {
   }
 
   close(): void {
-    this.kept?.close()
+    this.closeKept()
     this.journal.close()
     this.images.close()
     this.state.close()
     this.commits?.close()
+  }
+
+  private closeKept(): void {
+    this.kept?.close()
+    this.kept = null
   }
 
   /**

@@ -30,7 +30,7 @@ export interface Scenario {
   /** Data bytes of the largest update. */
   readonly largestUpdate: number
   /** Where formed sets wait when memory is short; undefined: there is no spool. */
-  readonly spool: { readonly limitBytes: number; readonly afterMs: number } | undefined
+  readonly spool: { readonly limitBytes: number; readonly eagerBytes: number; readonly afterMs: number } | undefined
   readonly periodMs: number
   readonly firstSet: number
   /** At an interleaving point another actor runs once in so many times; 0: never, everybody in turn. */
@@ -124,7 +124,8 @@ export function drawScenario(random: Random): Scenario {
 /** In every second world with a secondary; now and then it is small. */
 function drawSpool({ members, volumes, volumeBytes, sources, secondaries }: Omit<Scenario, 'metadataOnly' | 'spool'>) {
   if (secondaries === 0 || (members + volumes + sources) % 2 === 1) return undefined
-  return { limitBytes: volumeBytes % 4 === 0 ? 12_000 : 2 ** 40, afterMs: volumeBytes % 3 }
+  const limitBytes = volumeBytes % 4 === 0 ? 12_000 : 2 ** 40
+  return { limitBytes, eagerBytes: volumeBytes % 5 === 0 ? 0 : 2000, afterMs: volumeBytes % 3 }
 }
 
 /** A small world without chance: three components in their turns, a spare slot, one mirror, and whatever `changes` says. */

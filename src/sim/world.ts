@@ -130,6 +130,7 @@ export class World {
         secondaries,
         metadataOnly: scenario.metadataOnly,
         spool: scenario.spool,
+        shortAfterMs: scenario.spool?.afterMs ?? 0,
         firstSet: scenario.firstSet,
         raiseCeiling: () => {},
         onSet: (progress) => this.onSet(progress),

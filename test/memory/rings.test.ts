@@ -1,7 +1,7 @@
 /** Entry rings, links, set tables, parking and the board's counters, in one thread. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { Board } from '../../src/memory/board.ts'
+import { Board, WAY_SECONDARY, WAY_SPOOL } from '../../src/memory/board.ts'
 import { EntryRing, entryRingBytes } from '../../src/memory/entry-ring.ts'
 import { LINE_INTS } from '../../src/memory/lines.ts'
 import { entry, entryKind, entryValue, Link, linkBytes } from '../../src/memory/link.ts'
@@ -200,6 +200,12 @@ describe('Board', () => {
       [(v) => at.storeNear(v), () => at.loadNear()],
       [(v) => at.storeSealed(v), () => at.loadSealed()],
       [(v) => at.storeTransfer(v), () => at.loadTransfer()],
+      [(v) => at.storeSpool(v), () => at.loadSpool()],
+      [(v) => at.storeUnspool(v), () => at.loadUnspool() ?? -1],
+      [(v) => at.storeEpoch(WAY_SECONDARY, v), () => at.loadEpoch(WAY_SECONDARY)],
+      [(v) => at.storeEpoch(WAY_SPOOL, v), () => at.loadEpoch(WAY_SPOOL)],
+      [(v) => at.storeStall(v), () => at.loadStall()],
+      [(v) => at.storeSpooledBytes(v), () => at.loadSpooledBytes()],
       [(v) => at.storeSecured(v), () => at.loadSecured()],
       [(v) => at.storeCommit(v), () => at.loadCommit()],
       [(v) => at.storeApply(v), () => at.loadApply()],
@@ -218,8 +224,10 @@ describe('Board', () => {
         [(v) => at.statistics[slot]?.fill(v), () => at.statistics[slot]?.at(-1) ?? -1]
       )
     }
-    for (let n = 0; n < 2; n++) {
+    for (let n = 0; n <= at.spoolIndex; n++) {
       words.push(
+        [(v) => at.storeSecondaryEpoch(n, v), () => at.loadSecondaryEpoch(n)],
+        [(v) => at.storeNoSpace(n, v), () => at.loadNoSpace(n)],
         [(v) => at.storeJournaled(n, v), () => at.loadJournaled(n)],
         [(v) => at.storeApplied(n, v), () => at.loadApplied(n)],
         [(v) => at.storeWritten(n, v), () => at.loadWritten(n)]

@@ -31,6 +31,8 @@ export const LAST_SET = 2 ** 31 - 2
 export const SETS = [LAST_SET + 1, LAST_SET + 2, LAST_SET + 4]
 const SLOTS = 2
 const LINK_CAPACITY = 256
+/** As long as the first pause of one that finds no room. */
+const TURN_US = 10_000
 
 interface Update {
   readonly volume: number
@@ -156,6 +158,7 @@ export class RestartGroup {
   private readonly records = Array.from({ length: SLOTS }, () => new Records(1 << 16, 10))
   private readonly mayRead: boolean[]
   private begun = false
+  private turns = 0
   private view = 0
   private phase = PHASE_RUN
   private viewIn = 0
@@ -211,6 +214,7 @@ export class RestartGroup {
 
   /** Everyone once; true when there is nothing left to do. */
   turn(): boolean {
+    this.turns++
     this.control()
     for (let index = 0; index < this.components; index++) {
       if (!this.files.run(index, () => this.receivers[index]?.step())) this.replace(index)
@@ -222,7 +226,7 @@ export class RestartGroup {
     const store = this.hooks.makeStore(index)
     const links = this.links.map((row) => row[index] as Link)
     const arenas = this.records.map(({ arena }): Arena => arena)
-    const surroundings = { clock: () => 0, ring: () => this.files.point() }
+    const surroundings = { clock: () => this.turns * TURN_US, ring: () => this.files.point() }
     const { board } = this
     this.receivers[index] = new SetReceiver(
       { index, board, links, arenas, lastSet: LAST_SET, resume, surroundings },
