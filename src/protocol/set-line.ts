@@ -47,6 +47,9 @@ export interface SetProgress {
 /** Unsecured sets, the forming one included, where only metadata is mirrored: half of the window. */
 const MOST_WITH_METADATA = 8
 
+/** Sets that the secondary has and has not applied, where later ones can wait in a spool: half of the window, too. */
+const MOST_UNAPPLIED = 8
+
 export interface SetLineSetting {
   readonly board: Board
   /** Number of secondary components; 0 when sets are formed and dropped. */
@@ -211,7 +214,7 @@ export class SetLine {
       return true
     }
     if (progress.updates === 0) return this.journaled(progress)
-    if (this.lacksBytes(progress.set)) return false
+    if (this.lacksBytes(progress.set) || this.isApplyingBehind()) return false
     progress.state = 'transferring'
     if (progress.kept) {
       board.storeUnspool(progress.set | 0)
@@ -282,6 +285,16 @@ export class SetLine {
     this.released = released
     this.setting.board.storeSecured(released | 0)
     this.setting.wakeComponents()
+  }
+
+  /**
+   * Sets can be journaled faster than applied, and so many that no set can be closed any more. Where there is a spool they
+   * wait there instead.
+   */
+  private isApplyingBehind(): boolean {
+    if (this.setting.spool === undefined) return false
+    const unapplied = this.sets.filter(({ state }) => state === 'secured' || state === 'applying')
+    return unapplied.length >= MOST_UNAPPLIED
   }
 
   /** Overridden in the simulator's broken variants only. */
