@@ -1,14 +1,15 @@
-import { type Board, STAT_HELD_BYTES, WAY_SECONDARY, WAY_SPOOL } from '../memory/board.ts'
+import { type Board, WAY_SECONDARY, WAY_SPOOL } from '../memory/board.ts'
 import type { SetTables } from '../memory/set-tables.ts'
 import { SET_WINDOW } from '../memory/source-memory.ts'
+import { Ceiling } from './ceiling.ts'
 import { type CountedSource, LossError } from './conservation.ts'
 import { Losses } from './losses.ts'
+import { MemoryRelief } from './memory-relief.ts'
 import type { Merging } from './merging.ts'
-import { Patience } from './patience.ts'
 import type { FinalPositions } from './rebuild.ts'
 import { balanced, type ResponsibilityPolicy, reassign, roundRobin } from './responsibility.ts'
 import { isAfter } from './set-identifier.ts'
-import { type CloseReason, type Relief, SetLine, type SetProgress } from './set-line.ts'
+import { type CloseReason, SetLine, type SetProgress } from './set-line.ts'
 import { Spool } from './spool.ts'
 import { ViewChanges } from './view-changes.ts'
 
@@ -53,11 +54,6 @@ export interface CoordinatorSetting {
   readonly merging?: typeof Merging
 }
 
-/** Memory that is short for so long though the spool takes sets: it does not take them fast enough. */
-const SLOW_MS = 1000
-/** Sets whose identifiers are made durable at once, so that this is done rarely. */
-const CEILING_STEP = 1024
-
 /**
  * What the control thread decides: when periods end, who is responsible for what in the next one, how sets get on
  * (set-line.ts), what happens when members come and go (view-changes.ts), and whether something was lost (losses.ts). A state
@@ -69,15 +65,11 @@ export class Coordinator {
   private readonly setting: CoordinatorSetting
   readonly spool: Spool | undefined
   private readonly line: SetLine
-  /** Since when somebody waits for memory; undefined when nobody does. */
-  private shortSince: number | undefined
-  private relieved: Relief | undefined
-  /** No room for the ceiling: the set is closed later. */
-  private readonly ceilingPatience = new Patience()
+  readonly relief: MemoryRelief
   private readonly losses: Losses
   private readonly loads: Float64Array
   private forming: number
-  private ceiling: number
+  private readonly ceiling: Ceiling
   private turn = 0
   private periodBegan: number
   private lastConsistencyTime: number
@@ -88,7 +80,10 @@ export class Coordinator {
     this.setting = setting
     this.loads = new Float64Array(setting.board.layout.volumes)
     this.forming = setting.firstSet
-    this.ceiling = setting.firstSet - 1
+    this.ceiling = new Ceiling(
+      { raise: (set) => setting.raiseCeiling(set), onNoSpace: (error) => setting.onNoSpace?.(error) },
+      setting.firstSet - 1
+    )
     this.periodBegan = nowMs
     this.lastConsistencyTime = 0
     const { board, mirrors, secondaries, tables } = setting
@@ -113,6 +108,15 @@ export class Coordinator {
       wakeComponents: () => this.wakeComponents(),
       wakeSecondaries: () => this.wakeSecondaries()
     })
+    this.relief = new MemoryRelief({
+      board,
+      line: this.line,
+      spool: this.spool,
+      afterMs: setting.shortAfterMs ?? 0,
+      eagerBytes: setting.spool?.eagerBytes ?? Number.POSITIVE_INFINITY,
+      members: shared.members,
+      isWindowFull: () => !this.areTablesFree()
+    })
     const founders = Array.from({ length: setting.founders }, (_, slot) => slot)
     this.views = new (setting.views ?? ViewChanges)({
       board,
@@ -129,7 +133,7 @@ export class Coordinator {
       },
       wakeAll: () => this.wakeAll()
     })
-    this.raiseCeilingFor(this.forming)
+    this.ceiling.raiseFor(this.forming)
     roundRobin(this.table(this.forming), founders, 0)
     const before = (setting.firstSet - 1) | 0
     board.storeSealed(before)
@@ -207,59 +211,7 @@ export class Coordinator {
     const dueInMs = this.periodBegan + this.setting.periodMs - nowMs
     // The period is over and the set could not be closed: what it waits for rings.
     const closesInMs = dueInMs > 0 ? dueInMs : this.setting.periodMs
-    const { cause } = this.ceilingPatience
-    const triesInMs = cause === undefined ? closesInMs : this.ceilingPatience.restUs(nowMs * 1000) / 1000
-    return Math.min(closesInMs, triesInMs, this.relieve(nowMs))
-  }
-
-  /** Returns the milliseconds until something may have to be done about memory. */
-  private relieve(nowMs: number): number {
-    const { spool } = this
-    const { board } = this.setting
-    spool?.forget()
-    let dueInMs = Number.POSITIVE_INFINITY
-    if (this.views.stands && this.isSomeoneShort()) dueInMs = this.relieveShort(nowMs)
-    else {
-      this.shortSince = undefined
-      this.relieved = undefined
-      // Before it is short again: the spool, too, needs its time for each set.
-      if (this.views.stands && spool?.isEmpty === false && this.holdsMuch()) this.line.keep()
-    }
-    board.storeSpooledBytes(spool?.bytes ?? 0)
-    return dueInMs
-  }
-
-  private relieveShort(nowMs: number): number {
-    this.shortSince ??= nowMs
-    // Once the spool is in use the secondary is known to be slow.
-    const isInUse = this.spool?.isEmpty === false
-    const restMs = isInUse ? 0 : this.shortSince + (this.setting.shortAfterMs ?? 0) - nowMs
-    if (restMs > 0) return restMs
-    const relief = this.line.keep()
-    const slowInMs = this.shortSince + SLOW_MS - nowMs
-    this.relieved = relief === 'sending' && slowInMs <= 0 ? 'sending slowly' : relief
-    return relief === 'sending' && slowInMs > 0 ? slowInMs : Number.POSITIVE_INFINITY
-  }
-
-  /** Some component holds so much that it may soon be short. */
-  private holdsMuch(): boolean {
-    const { board, spool } = this.setting
-    const most = spool?.eagerBytes ?? Number.POSITIVE_INFINITY
-    return this.members.some((slot) => ((board.statistics[slot] as Float64Array)[STAT_HELD_BYTES] as number) > most)
-  }
-
-  /** Somebody waits for memory. */
-  get isShort(): boolean {
-    return this.members.some((slot) => this.setting.board.loadPressure(slot) === 1)
-  }
-  /** What came of it that memory is short; undefined when it is not, or not for long. */
-  get relief(): Relief | undefined {
-    return this.relieved
-  }
-
-  /** Somebody waits for memory, or sets cannot be closed as too many earlier ones are held. */
-  private isSomeoneShort(): boolean {
-    return !this.areTablesFree() || this.isShort
+    return Math.min(closesInMs, this.ceiling.triesInMs(nowMs), this.relief.step(nowMs, this.views.stands))
   }
 
   /** Bytes that were fetched again bind sets together as soon as all that was posted before has been taken. */
@@ -356,10 +308,11 @@ export class Coordinator {
       const loss = this.losses.of(set)
       if (loss !== undefined) lost.push(loss)
     }
+    // Before what it had journaled is looked at: who has begun this epoch has told all of that before.
+    const haveFollowed = this.haveReceiversFollowed()
     const missing = lost.filter(({ sets }) => !this.line.isAtSecondary(sets[0] as number))
     if (missing.length > 0) {
-      // Who has begun this epoch has told before all that it had journaled.
-      if (!this.haveReceiversFollowed()) return false
+      if (!haveFollowed) return false
       throw LossError.together(lost)
     }
     // What is being committed is secured in a moment; what waits for later sets is safe where it is.
@@ -395,7 +348,7 @@ export class Coordinator {
   private closeIfDue(nowMs: number): boolean {
     if (this.line.isForming || !this.windowAllows() || !this.line.leavesRoom()) return false
     const reason = this.reasonToClose(nowMs)
-    if (reason === undefined || !this.mayRaiseCeiling(nowMs)) return false
+    if (reason === undefined || !this.ceiling.allows(this.forming + 1, nowMs)) return false
     this.close(nowMs, reason)
     return true
   }
@@ -469,27 +422,6 @@ export class Coordinator {
     for (let volume = 0; volume < this.loads.length; volume++) {
       this.loads[volume] = (this.loads[volume] as number) / 2
     }
-  }
-
-  private mayRaiseCeiling(nowMs: number): boolean {
-    const { ceilingPatience } = this
-    if (ceilingPatience.restUs(nowMs * 1000) > 0) return false
-    try {
-      this.raiseCeilingFor(this.forming + 1)
-      if (ceilingPatience.cause !== undefined) this.setting.onNoSpace?.(undefined)
-      ceilingPatience.succeeded()
-      return true
-    } catch (error) {
-      if (ceilingPatience.cause === undefined && Patience.allows(error)) this.setting.onNoSpace?.(error)
-      ceilingPatience.failed(error, nowMs * 1000)
-      return false
-    }
-  }
-
-  private raiseCeilingFor(set: number): void {
-    if (set <= this.ceiling) return
-    this.setting.raiseCeiling(set + CEILING_STEP)
-    this.ceiling = set + CEILING_STEP
   }
 
   private table(set: number): Uint8Array {

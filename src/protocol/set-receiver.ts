@@ -87,6 +87,7 @@ export class SetReceiver {
 
   /** Milliseconds until it has something to do though nobody wakes it. */
   get dueInMs(): number {
+    if (this.setting.board.loadStall() === 1) return Number.POSITIVE_INFINITY
     const now = this.setting.surroundings.clock()
     const rests = [this.journaling, this.committing, this.finishing].filter(({ cause }) => cause !== undefined)
     return Math.min(...rests.map((one) => Math.ceil(one.restUs(now) / 1000)), Number.POSITIVE_INFINITY)

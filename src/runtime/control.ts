@@ -473,9 +473,12 @@ export class Control {
     this.sourceWatch.close()
     this.board.storeShutdown(1)
     this.coordinator.wakeAll()
-    await Promise.all([this.components.close(), this.secondaries.close(), this.spool?.close(), this.fetches.close()])
-    this.sources.abandon()
-    this.directory?.close()
+    try {
+      await Promise.all([this.components.close(), this.secondaries.close(), this.spool?.close(), this.fetches.close()])
+    } finally {
+      this.sources.abandon()
+      this.directory?.close()
+    }
   }
 
   /** Takes what was posted, closes the last set, waits until it is applied. */

@@ -59,7 +59,8 @@ export class Pressure {
 
   private reasons(): Partial<Record<PressureStep, string>> {
     const { coordinator } = this.setting
-    const { spool, isShort, securedSet } = coordinator
+    const { spool, securedSet, relief } = coordinator
+    const { isShort } = relief
     const pace = isShort ? this.paced() : undefined
     return {
       ...(isShort && { 'close-early': 'a component has no free memory: the set is closed early' }),
@@ -74,7 +75,7 @@ export class Pressure {
     const { coordinator, board, limitBytes } = this.setting
     const first = coordinator.securedSet + 1
     const slow = this.isSecondaryFull() ? 'the disk of the secondary has no room' : `set ${first} is not secured yet`
-    switch (coordinator.relief) {
+    switch (coordinator.relief.outcome) {
       case 'no spool':
         return `${slow}, and there is no spoolDirectory`
       case 'spool full':
@@ -83,7 +84,7 @@ export class Pressure {
         return `${slow}, and is to be secured together with later ones`
       case 'sending slowly':
       case 'sending':
-        if (coordinator.relief === 'sending slowly' && board.loadNoSpace(board.spoolIndex) === 0)
+        if (coordinator.relief.outcome === 'sending slowly' && board.loadNoSpace(board.spoolIndex) === 0)
           return `${slow}, and the spool does not take sets as fast as they come`
         return board.loadNoSpace(board.spoolIndex) === 1 ? `${slow}, and the disk of the spool has no room` : undefined
       default:
