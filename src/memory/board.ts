@@ -274,6 +274,10 @@ export class Board {
   loadEpoch(way: WayNumber): number {
     return Atomics.load(this.group, EPOCH * LINE_INTS + way)
   }
+  /** After memory was read: by an exchange, since what is read plainly before a mere load may be read after it. */
+  confirmEpoch(way: WayNumber): number {
+    return Atomics.add(this.group, EPOCH * LINE_INTS + way, 0)
+  }
   storeEpoch(way: WayNumber, epoch: number): void {
     Atomics.store(this.group, EPOCH * LINE_INTS + way, epoch)
   }

@@ -209,7 +209,7 @@ export class PartsReceiver {
 
   /** What was read may be no update: whoever spoils it has changed the epoch first, so that is looked at after reading. */
   private refuse(error: unknown): boolean {
-    if (this.setting.board.loadEpoch(this.setting.way) === this.epoch) this.refused = error
+    if (this.setting.board.confirmEpoch(this.setting.way) === this.epoch) this.refused = error
     return false
   }
 
@@ -219,7 +219,7 @@ export class PartsReceiver {
     const { board, way } = this.setting
     this.store.gather()
     // What was lent may have been given to another while we read: then the set is sent again, or comes from elsewhere.
-    if (!this.isStillOf(board.loadEpoch(way))) return 0
+    if (!this.isStillOf(board.confirmEpoch(way))) return 0
     this.store.sync()
     const set = this.receiving
     this.drop()

@@ -82,14 +82,15 @@ export class SpoolKeeper {
     const { board, surroundings } = this.setting
     const secured = expandSet(board.loadCommitted(), this.removed)
     if (secured <= this.removed) return 0
-    this.store.remove(secured)
     this.removed = secured
+    // Told before it is done: a successor does not miss what is gone. It can die in between: then files stay until the next time.
+    board.storeApplied(board.spoolIndex, secured | 0)
     // Also one that is being received is not to be kept any more: it is safer than it would be here.
     if (secured > this.parts.journaled) {
       this.parts.drop()
       this.parts.tellJournaled(secured)
     }
-    board.storeApplied(board.spoolIndex, secured | 0)
+    this.store.remove(secured)
     surroundings.ring()
     return 1
   }

@@ -209,8 +209,7 @@ export class Control {
         else this.requests.refuse(request.request, this.requests.unknown(request.index))
         break
       case 'fail-spool':
-        if (this.spool === undefined) this.requests.refuse(request.request, this.requests.unknown(0))
-        else void this.spool.fail().then(() => this.tell({ type: 'member', request: request.request, id: 0 }))
+        this.failSpool(request.request)
         break
       case 'fetched':
         this.fetches.answer(request.id, request.bytes, request.message)
@@ -322,6 +321,13 @@ export class Control {
     const slot = this.components.slotOf(request.id)
     if (slot === undefined) this.requests.refuse(request.request, this.requests.unknown(request.id))
     else this.components.fail(slot, request.how)
+  }
+
+  private failSpool(request: number): void {
+    if (this.spool === undefined) {
+      const message = 'the group has no spool: it was opened without spoolDirectory'
+      this.requests.refuse(request, new TidemarkError('TIDEMARK_OPTIONS', message, { option: 'spoolDirectory' }))
+    } else void this.spool.fail().then(() => this.tell({ type: 'member', request, id: 0 }))
   }
 
   private suspend(name: string, cause: unknown): void {

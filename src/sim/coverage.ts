@@ -38,6 +38,8 @@ export interface Coverage {
   secondaryDeathsWhileSpooling: number
   viewsWhileSpooling: number
   /** Secondary components that stood still; writes for which there was no room. */
+  /** Groups that were suspended since there was no memory for bytes that had to be fetched again. */
+  noRoom: number
   stalls: number
   fullDisks: number
 }
@@ -74,6 +76,7 @@ const NAMES: readonly (keyof Coverage)[] = [
   'deathsWhileSpooling',
   'secondaryDeathsWhileSpooling',
   'viewsWhileSpooling',
+  'noRoom',
   'stalls',
   'fullDisks'
 ]

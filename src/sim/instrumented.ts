@@ -68,6 +68,11 @@ export class SimBoard extends Board {
     this.interleaving.point()
     return value
   }
+  override confirmEpoch(way: WayNumber): number {
+    const value = super.confirmEpoch(way)
+    this.interleaving.point()
+    return value
+  }
   override loadSpool(): number {
     const value = super.loadSpool()
     this.interleaving.point()

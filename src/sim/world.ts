@@ -66,6 +66,8 @@ export class World {
   readonly members: (ViewMember | undefined)[] = []
   /** What was lost, when the group had to say so. */
   loss: LossError | undefined
+  /** A component has said that it has no memory for bytes that it has to fetch: the group is suspended. */
+  private hasNoRoom = false
   private readonly options: WorldOptions
   /** Whether a component that is taken for failed is really ended. */
   readonly fences: boolean
@@ -166,9 +168,9 @@ export class World {
 
   /** Runs `steps` turns of whoever chance picks, then heals, and lets everything come to its end (I6). */
   run(steps: number): void {
-    for (let n = 0; n < steps && this.loss === undefined; n++) this.turn()
-    if (this.loss === undefined) this.settle()
-    else this.finishSecondary()
+    for (let n = 0; n < steps && !this.isSuspended; n++) this.turn()
+    if (this.isSuspended) this.finishSecondary()
+    else this.settle()
     this.coverage.updates = this.checker.acknowledgedUpdates
     this.coverage.transactions = this.sources.reduce((total, source) => total + source.transactions, 0)
     this.coverage.waits = this.count((component) => component.taker.waits)
@@ -312,11 +314,15 @@ export class World {
     this.faults.heal()
     const posted = this.sources.reduce((total, source) => total + source.posted, 0)
     const bound = this.scheduler.steps + (20_000 + posted * 100) * this.scenario.faults.slowness
-    while (!this.isSettled() && this.loss === undefined) {
+    while (!this.isSettled() && !this.isSuspended) {
       if (this.scheduler.steps > bound) throw new Violation('I6', `no end after ${bound} steps: ${this.describe()}`)
       this.turn()
     }
-    if (this.loss !== undefined) this.finishSecondary()
+    if (this.isSuspended) this.finishSecondary()
+  }
+
+  private get isSuspended(): boolean {
+    return this.loss !== undefined || this.hasNoRoom
   }
 
   private isSettled(): boolean {
@@ -401,7 +407,7 @@ export class World {
   }
 
   private stepControl(): number {
-    if (this.loss !== undefined) return 0
+    if (this.isSuspended) return 0
     this.rung = false
     this.faults.tell()
     this.primary.step((request, bytes) => {
@@ -416,7 +422,16 @@ export class World {
       if (!(error instanceof LossError)) throw error
       this.lose(error)
     }
+    this.checkRoom()
     return 1
+  }
+
+  /** As the control thread does. Only where bytes have to be fetched may it come to that here. */
+  private checkRoom(): void {
+    if (!this.scenario.metadataOnly) return
+    if (!this.coordinator.members.some((slot) => this.board.loadNoRoom(slot) === 1)) return
+    this.hasNoRoom = true
+    this.coverage.noRoom++
   }
 
   /** The group says that something is lost: it must be so. */

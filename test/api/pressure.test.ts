@@ -211,6 +211,9 @@ describe('what can be seen', () => {
     await expect(open({ spoolDirectory, spoolLimitBytes: 100 })).rejects.toMatchObject(refused('spoolLimitBytes'))
     await expect(open({ spoolDirectory, secondary: 'discard' })).rejects.toMatchObject(refused('spoolDirectory'))
     expect(() => stallSecondary({} as BackupGroup)).toThrow(/not a group/)
+    const group = await open({})
+    expect(() => stallSecondary(group, -1)).toThrow(/ms must be milliseconds/)
+    await expect(failSpool(group)).rejects.toMatchObject(refused('spoolDirectory'))
   })
 
   test('one group at a time has a spool; the secondary of the other one is left free', async () => {

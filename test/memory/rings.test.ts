@@ -204,6 +204,7 @@ describe('Board', () => {
       [(v) => at.storeUnspool(v), () => at.loadUnspool() ?? -1],
       [(v) => at.storeEpoch(WAY_SECONDARY, v), () => at.loadEpoch(WAY_SECONDARY)],
       [(v) => at.storeEpoch(WAY_SPOOL, v), () => at.loadEpoch(WAY_SPOOL)],
+      [(v) => at.storeEpoch(WAY_SPOOL, v), () => at.confirmEpoch(WAY_SPOOL)],
       [(v) => at.storeStall(v), () => at.loadStall()],
       [(v) => at.storeSpooledBytes(v), () => at.loadSpooledBytes()],
       [(v) => at.storeSecured(v), () => at.loadSecured()],
