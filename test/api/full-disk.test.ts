@@ -1,6 +1,7 @@
 /** Real disks without room: of the secondary, of the spool. On a file system of their own, where one may be mounted. */
 import { execFileSync } from 'node:child_process'
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmdirSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { stallSecondary } from '../../src/chaos.ts'
@@ -26,14 +27,15 @@ function smallDisk(mebibytes: number): { directory: string; grow(): void } {
 }
 
 const canMount = ((): boolean => {
+  const probe = mkdtempSync(path.join(tmpdir(), 'tidemark-mount-'))
   try {
-    const probe = '/tmp/tidemark-mount-probe'
-    mkdirSync(probe, { recursive: true })
     mount(probe, 'size=1m')
     execFileSync('umount', [probe])
     return true
   } catch {
     return false
+  } finally {
+    rmdirSync(probe)
   }
 })()
 

@@ -33,7 +33,7 @@ describe.each(CASES)('component $victim of $components, segments of $segmentByte
 
   test('it dies, or views change, while it waits for room', () => {
     let tried = 0
-    for (let fullAt = 1; fullAt < 16; fullAt++) {
+    for (let fullAt = 1; fullAt < 16; fullAt += 2) {
       for (let later = 1; later < 8; later += 3) {
         const rig = new RestartRig(kind, Number.POSITIVE_INFINITY)
         rig.files.fullAt = fullAt
@@ -50,6 +50,6 @@ describe.each(CASES)('component $victim of $components, segments of $segmentByte
         tried++
       }
     }
-    expect(tried).toBeGreaterThan(30)
+    expect(tried).toBeGreaterThan(14)
   })
 })
