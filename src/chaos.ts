@@ -35,6 +35,34 @@ export async function failSecondaryComponent(group: BackupGroup, index: number):
   await failingOf(group).failSecondary(index)
 }
 
+/** Ends the thread of the spool. Resolves when another thread has gone on with its files. @throws like failSecondaryComponent */
+export async function failSpool(group: BackupGroup): Promise<void> {
+  await failingOf(group).failSpool()
+}
+
+export interface Stall extends Disposable {
+  release(): void
+}
+
+/**
+ * Lets the secondary of a group stand still, as a disk that does not answer does: its threads do nothing from now on, until
+ * released, or for so many milliseconds. The group is to go on: sets wait in memory, then in the spool, then sources are paced.
+ */
+export function stallSecondary(group: BackupGroup, ms?: number): Stall {
+  const failing = failingOf(group)
+  if (ms !== undefined && !(Number.isFinite(ms) && ms >= 0 && ms < 2 ** 31)) {
+    throw new TidemarkError('TIDEMARK_OPTIONS', `ms must be milliseconds, not ${String(ms)}`, { option: 'ms' })
+  }
+  let timer: NodeJS.Timeout | undefined
+  const release = (): void => {
+    clearTimeout(timer)
+    failing.stallSecondary(false)
+  }
+  failing.stallSecondary(true)
+  if (ms !== undefined) timer = setTimeout(release, ms)
+  return { release, [Symbol.dispose]: release }
+}
+
 function failingOf(group: BackupGroup): Failing {
   const failing = Failing.of(group)
   if (failing !== undefined) return failing

@@ -1,4 +1,5 @@
 import type { HostRequests } from './host-requests.ts'
+import type { Board } from './memory/board.ts'
 import type { FailureKind } from './runtime/messages.ts'
 import type { BackupGroup, ViewReport } from './types.ts'
 
@@ -11,13 +12,15 @@ interface Waiting {
 export class Failing {
   private static readonly ofGroups = new WeakMap<BackupGroup, Failing>()
   private readonly requests: HostRequests
+  private readonly board: Board
   private readonly check: (id: number) => void
   /** By component. */
   private readonly waiting = new Map<number, Waiting[]>()
 
   /** @param check  throws where there is no such component */
-  constructor(group: BackupGroup, requests: HostRequests, check: (id: number) => void) {
+  constructor(group: BackupGroup, requests: HostRequests, board: Board, check: (id: number) => void) {
     this.requests = requests
+    this.board = board
     this.check = check
     Failing.ofGroups.set(group, this)
   }
@@ -36,6 +39,17 @@ export class Failing {
 
   async failSecondary(index: number): Promise<void> {
     await this.requests.ask((request) => ({ type: 'fail-secondary', request, index }))
+  }
+
+  async failSpool(): Promise<void> {
+    await this.requests.ask((request) => ({ type: 'fail-spool', request }))
+  }
+
+  /** Secondary components do nothing until they may go on. */
+  stallSecondary(isStalled: boolean): void {
+    const { board } = this
+    board.storeStall(isStalled ? 1 : 0)
+    for (let n = 0; n < board.layout.secondaries; n++) board.parking[board.layout.slots + n]?.wake()
   }
 
   hear(report: ViewReport): void {

@@ -1,6 +1,7 @@
 import type { TidemarkError } from './errors.ts'
 import type { GroupLatencies } from './latencies.ts'
 import { type Board, STAT_HELD_BYTES, STAT_HELD_UPDATES, STAT_TAKEN } from './memory/board.ts'
+import type { PressureView } from './pressure-view.ts'
 import { type GroupMemory, openTables } from './runtime/group-memory.ts'
 import type { SetPositions, SetRecord } from './runtime/messages.ts'
 import type { GroupStatus, VolumeOptions } from './types.ts'
@@ -22,6 +23,7 @@ export interface StatusView {
   readonly latencies: GroupLatencies
   /** Identifiers of warm spares. */
   readonly spares: readonly number[]
+  readonly pressure: PressureView
 }
 
 /** Where the group stands, as its shared memory tells at this moment. */
@@ -38,6 +40,7 @@ export function readStatus(view: StatusView): GroupStatus {
     ...(suspension === undefined ? {} : { suspension: describe(suspension) }),
     view: (board.loadView() >> 2) + 1,
     sets: { ...view.positions },
+    pressure: view.pressure.read(),
     lagMs: lastApplied === undefined ? null : Math.max(0, Date.now() - lastApplied.consistencyTime),
     components: [...components, ...spares.map(spare)],
     volumes: volumes.map(({ name, size }, volume) => {

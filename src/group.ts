@@ -11,6 +11,7 @@ import { Board, PHASE_RUN } from './memory/board.ts'
 import { SOURCE_CLOSED, SOURCE_SUSPENDED } from './memory/source-memory.ts'
 import { OpenSources, slotOf } from './open-sources.ts'
 import { type CheckedOptions, checkName, checkOptions } from './options.ts'
+import { PressureView } from './pressure-view.ts'
 import type { GroupSide } from './primary/group-side.ts'
 import { PrimaryFiles } from './primary/primary-files.ts'
 import { PrimarySide } from './primary-side.ts'
@@ -57,6 +58,7 @@ export async function openGroup(options: GroupOptions): Promise<BackupGroup> {
     volumes: checked.volumes.length,
     secondaries,
     componentMemoryBytes: checked.componentMemoryBytes,
+    hasSpool: checked.spool !== undefined,
     metadataOnly: checked.metadataOnly
   }
   const shape = { ...wanted, slots: slotsFor(wanted) }
@@ -80,6 +82,7 @@ export async function openGroup(options: GroupOptions): Promise<BackupGroup> {
     spares: checked.spares,
     takeover: checked.takeover,
     hangTimeoutMs: checked.hangTimeoutMs,
+    spool: checked.spool,
     volumeNames: checked.volumes.map(({ name }) => name),
     directory:
       checked.secondary === undefined
@@ -114,6 +117,7 @@ class ThreadedGroup extends EventEmitter<GroupEvents> implements BackupGroup {
   private readonly worker: Worker
   private readonly history: SetHistory
   private readonly latencies: GroupLatencies
+  private readonly pressure: PressureView
   private readonly sources: OpenSources
   private readonly requests = new HostRequests((request) => this.post(request))
   private readonly failing: Failing
@@ -143,13 +147,14 @@ class ThreadedGroup extends EventEmitter<GroupEvents> implements BackupGroup {
       transactionBytes: limits.bytes,
       transactionParts: limits.parts
     }
-    this.failing = new Failing(this, this.requests, (id) => {
+    this.failing = new Failing(this, this.requests, this.board, (id) => {
       this.checkOpen()
       slotOf(this.board, id)
     })
     this.primaries = new PrimaryFiles(this.primarySide())
     this.history = new SetHistory()
     this.latencies = new GroupLatencies(this.board)
+    this.pressure = new PressureView(this.board)
     let opened: { resolve(): void; reject(error: Error): void } = { resolve: () => {}, reject: () => {} }
     this.opened = new Promise((resolve, reject) => {
       opened = { resolve, reject }
@@ -286,7 +291,8 @@ class ThreadedGroup extends EventEmitter<GroupEvents> implements BackupGroup {
       volumes,
       lastApplied,
       latencies: this.latencies,
-      spares: this.spares
+      spares: this.spares,
+      pressure: this.pressure
     })
   }
 
@@ -381,6 +387,7 @@ class ThreadedGroup extends EventEmitter<GroupEvents> implements BackupGroup {
     this.suspension = { error, atMs: Date.now() }
     this.sources.abandon(SOURCE_SUSPENDED)
     this.refuseWaiting(error)
+    this.emit('pressure', this.pressure.suspend(error.message))
     this.emit('suspended', error)
   }
 
@@ -398,12 +405,13 @@ class ThreadedGroup extends EventEmitter<GroupEvents> implements BackupGroup {
         this.emit('set', this.history.add(notice.record))
         break
       }
-      case 'pressure': {
-        const { state, heldBytes } = notice
-        const reason = 'a component has no free memory: the set is closed early, sources wait'
-        this.emit('pressure', { step: 'close-early', state, reason, heldBytes, spooledBytes: 0 })
+      case 'pressure':
+        this.pressure.hear(notice.report)
+        this.emit('pressure', notice.report)
         break
-      }
+      case 'no-space':
+        this.pressure.hearNoSpace(notice.place, notice.error)
+        break
       case 'view':
         this.hearView(notice.record)
         break

@@ -26,6 +26,7 @@ export interface CheckedOptions {
   readonly componentMemoryBytes: number
   /** Undefined for 'discard'. */
   readonly secondary: { readonly directory: string; readonly components: number } | undefined
+  readonly spool: { readonly directory: string; readonly limitBytes: number } | undefined
 }
 
 const MIB = 2 ** 20
@@ -113,10 +114,8 @@ function checkMirrorContent(options: GroupOptions): Pick<CheckedOptions, 'metada
 /** @throws TidemarkError TIDEMARK_OPTIONS naming the option in `details.option` */
 export function checkOptions(options: GroupOptions): CheckedOptions {
   if (typeof options !== 'object' || options === null) refuse('options', 'must be an object')
-  const { lagTargetMs, spoolDirectory, spoolLimitBytes, takeover, hangTimeoutMs } = options
+  const { lagTargetMs, takeover, hangTimeoutMs } = options
   const components = whole('components', options.components ?? 3, 2, LARGEST_COMPONENTS)
-  if (spoolDirectory !== undefined) notYet('spoolDirectory', 'spooling formed sets')
-  if (spoolLimitBytes !== undefined) notYet('spoolLimitBytes', 'spooling formed sets')
   return {
     name: options.name === undefined ? 'group' : checkName('name', options.name),
     volumes: checkVolumes(options.volumes),
@@ -142,8 +141,23 @@ export function checkOptions(options: GroupOptions): CheckedOptions {
       SMALLEST_MEMORY,
       LARGEST_MEMORY
     ),
-    secondary: checkSecondary(options.secondary)
+    secondary: checkSecondary(options.secondary),
+    spool: checkSpool(options)
   }
+}
+
+const SMALLEST_SPOOL = MIB
+
+function checkSpool({ spoolDirectory, spoolLimitBytes, secondary }: GroupOptions): CheckedOptions['spool'] {
+  if (spoolDirectory === undefined) {
+    if (spoolLimitBytes !== undefined) refuse('spoolLimitBytes', 'needs spoolDirectory')
+    return undefined
+  }
+  if (typeof spoolDirectory !== 'string' || spoolDirectory === '') refuse('spoolDirectory', 'must be a directory')
+  if (secondary === 'discard') refuse('spoolDirectory', "is of no use with secondary 'discard': nothing waits for it")
+  const { MAX_SAFE_INTEGER } = Number
+  const limitBytes = whole('spoolLimitBytes', spoolLimitBytes ?? MAX_SAFE_INTEGER, SMALLEST_SPOOL, MAX_SAFE_INTEGER)
+  return { directory: path.resolve(spoolDirectory), limitBytes }
 }
 
 const SMALLEST_RING = 4096

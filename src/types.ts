@@ -34,8 +34,12 @@ export interface GroupOptions {
   componentMemoryBytes?: number
   /** 'discard' forms sets and drops them: for measuring the primary side alone. */
   secondary: LocalSecondary | RemoteSecondary | 'discard'
-  /** Where formed sets wait when the secondary is slow or gone. Default: none, then sources are paced. */
+  /**
+   * Where formed sets wait when the secondary is slow or gone and memory is short. Default: none, then sources are paced. One
+   * open group at a time; what a group that had not ended in order left in it is removed, with a warning.
+   */
   spoolDirectory?: string
+  /** Bytes that the spool may take, 1 MiB or more. Default: what the disk has. */
   spoolLimitBytes?: number
   /**
    * A component without progress for this long is taken for failed and its thread is ended. Default 1000. One that the system
@@ -276,7 +280,10 @@ export interface ViewReport {
   movedBytes: number
 }
 
-/** The steps taken against memory pressure or a slow secondary, each as it begins and ends. */
+/**
+ * The steps taken against memory pressure or a slow secondary, each as it begins and ends (docs/pressure.md). What was
+ * overwritten inside a set is never sent, so that 'fold' is not a step of its own and not reported.
+ */
 export interface PressureReport {
   step: 'close-early' | 'fold' | 'spool' | 'pace' | 'suspend'
   state: 'begin' | 'end'
@@ -342,6 +349,18 @@ export interface GroupStatus {
   sets: { forming: number; formed: number; secured: number; applying: number | null; applied: number }
   /** Age in ms of the applied copy: now minus the consistency time of the last applied set; null before the first. */
   lagMs: number | null
+  /** What is done about memory pressure, a slow secondary, or a full disk. */
+  pressure: {
+    /** The furthest step that is under way; null when none is. */
+    step: PressureReport['step'] | null
+    /** Why, as its event said. */
+    reason: string | null
+    /** Bytes that all components hold, copies included; bytes in the spool. */
+    heldBytes: number
+    spooledBytes: number
+    /** Files for which there is no room on their disk: they are tried again until there is. */
+    noSpace: string[]
+  }
   components: {
     id: number
     state: 'active' | 'joining' | 'leaving' | 'spare' | 'failed'

@@ -5,11 +5,12 @@ import { SET_WINDOW, SET_WINDOW_MASK } from './source-memory.ts'
 /**
  * The board: what the control thread tells all components, and what each of them tells it, in words that only grow.
  *
- *      group lines      forming | sealed | transfer | secured | commit | apply | shutdown | timer | group sequence
+ *      group lines      forming | sealed | transfer | secured | commit | apply | shutdown | timer | group sequence ...
  *      member lines     one per slot: quiet, manifested, discarded, pressure, mail, attached sources ...
  *      statistics       one per slot: held updates and bytes, taken, rejected, waits (not ordered with anything)
- *      secondary lines  one per secondary component: journaled, applied, written bytes; committed, applying, marked
- *      parking          one line per slot and secondary component
+ *      secondary lines  one per secondary component: journaled, applied, written bytes; committed, applying, marked; the last
+ *                       one is the spool's: journaled is what it keeps, applied what it has removed again
+ *      parking          one line per slot and secondary component, and one for the spool
  *      responsibility   SET_WINDOW tables of one byte a volume: the slot that is responsible
  *      set facts        per set of the window what its commit record says; then, per secondary component and set of the window,
  *                       what its journal holds of the set
@@ -36,7 +37,11 @@ const NEAR = 8
 const VIEW = 9
 const LENIENT = 10
 const OPENED = 11
-const GROUP_LINES = 12
+const EPOCH = 12
+const SPOOL = 13
+const UNSPOOL = 14
+const STALL = 15
+const GROUP_LINES = 16
 
 const QUIET = 0
 const MANIFESTED = 1
@@ -71,6 +76,12 @@ export const PHASE_REBUILD = 2
 export const PHASE_RESTORE = 3
 /** The word of the view that a group begins with. */
 export const FIRST_VIEW = PHASE_RUN
+
+/** Where sets are sent: each way has an epoch of its own. */
+export const WAY_SECONDARY = 0
+export const WAY_SPOOL = 1
+export type WayNumber = typeof WAY_SECONDARY | typeof WAY_SPOOL
+export const FIRST_EPOCH = 0
 
 /** What the component of a slot is about, for those who look at the group. */
 const SHOWN_STATES = ['empty', 'active', 'joining', 'leaving', 'failed'] as const
@@ -110,6 +121,7 @@ export class Board {
   private readonly partFacts: Float64Array<SharedArrayBuffer>
   private readonly group: Int32Array<SharedArrayBuffer>
   private readonly near: Float64Array<SharedArrayBuffer>
+  private readonly spooled: Float64Array<SharedArrayBuffer>
   private readonly timers: BigInt64Array<SharedArrayBuffer>
   private readonly members: Int32Array<SharedArrayBuffer>
   /** The same lines. */
@@ -131,6 +143,7 @@ export class Board {
     // One line per word: a component that waits for `secured` is not disturbed by `forming`.
     this.group = new Int32Array(buffer, take(GROUP_LINES * LINE_BYTES), GROUP_LINES * LINE_INTS)
     this.near = new Float64Array(buffer, NEAR * LINE_BYTES, 1)
+    this.spooled = new Float64Array(buffer, SPOOL * LINE_BYTES + LINE_BYTES / 2, 1)
     // Line 0 the common timer; then one group-wide counter for each set in the window.
     const timersAt = take((1 + SET_WINDOW) * LINE_BYTES)
     this.timers = new BigInt64Array(buffer, timersAt, (1 + SET_WINDOW) * (LINE_BYTES / 8))
@@ -142,11 +155,11 @@ export class Board {
       { length: layout.slots },
       (_, slot) => new Float64Array(buffer, statsAt + slot * LINE_BYTES, STATS)
     )
-    const secondaryLines = Math.max(1, layout.secondaries)
+    const secondaryLines = layout.secondaries + 1
     const secondariesAt = take(secondaryLines * LINE_BYTES)
     this.secondaries = new Int32Array(buffer, secondariesAt, secondaryLines * LINE_INTS)
     this.writtenBytes = new Float64Array(buffer, secondariesAt, secondaryLines * (LINE_BYTES / 8))
-    const places = layout.slots + layout.secondaries
+    const places = layout.slots + layout.secondaries + 1
     const parkingAt = take(places * PARKING_INTS * 4)
     const parkingWords = new Int32Array(buffer, parkingAt, places * PARKING_INTS)
     this.parking = Array.from({ length: places }, (_, place) => new Parking(parkingWords, place * PARKING_INTS))
@@ -155,7 +168,7 @@ export class Board {
       () => new Uint8Array(buffer, take(layout.volumes), layout.volumes)
     )
     this.setFacts = new Float64Array(buffer, take(SET_WINDOW * SET_FACTS * 8), SET_WINDOW * SET_FACTS)
-    const partFacts = secondaryLines * SET_WINDOW * PART_FACTS
+    const partFacts = Math.max(1, layout.secondaries) * SET_WINDOW * PART_FACTS
     this.partFacts = new Float64Array(buffer, take(partFacts * 8), partFacts)
     const samplesAt = take(layout.slots * SAMPLE_INTS * 4)
     this.samples = Array.from(
@@ -165,8 +178,8 @@ export class Board {
   }
 
   static allocate(layout: BoardLayout): SharedArrayBuffer {
-    const places = layout.slots + layout.secondaries
-    const lines = GROUP_LINES + 1 + SET_WINDOW + layout.slots * 2 + Math.max(1, layout.secondaries) + places
+    const places = layout.slots + layout.secondaries + 1
+    const lines = GROUP_LINES + 1 + SET_WINDOW + layout.slots * 2 + layout.secondaries + 1 + places
     return new SharedArrayBuffer(
       lines * LINE_BYTES +
         SET_WINDOW * linesFor(layout.volumes) +
@@ -174,6 +187,14 @@ export class Board {
         linesFor(Math.max(1, layout.secondaries) * SET_WINDOW * PART_FACTS * 8) +
         linesFor(layout.slots * SAMPLE_INTS * 4)
     )
+  }
+
+  /** The spool's place among the lines of secondary components, and its parking. */
+  get spoolIndex(): number {
+    return this.layout.secondaries
+  }
+  get spoolParking(): Parking {
+    return this.parking[this.layout.slots + this.layout.secondaries] as Parking
   }
 
   // What the control thread tells.
@@ -204,13 +225,14 @@ export class Board {
   storeSealed(set: number): void {
     Atomics.store(this.group, SEALED * LINE_INTS, set)
   }
-  /** Sets up to it may be sent to the secondary. */
+  /** Sets up to it may be sent to the secondary. Put back when a set is not sent any more, before the way's epoch changes. */
   loadTransfer(): number {
     return Atomics.load(this.group, TRANSFER * LINE_INTS)
   }
   storeTransfer(set: number): void {
     Atomics.store(this.group, TRANSFER * LINE_INTS, set)
   }
+  /** Sets up to it are secured, or kept by the spool: components hold nothing of them any more. */
   loadSecured(): number {
     return Atomics.load(this.group, SECURED * LINE_INTS)
   }
@@ -230,6 +252,50 @@ export class Board {
   }
   storeApply(set: number): void {
     Atomics.store(this.group, APPLY * LINE_INTS, set)
+  }
+  /** Sets up to it may be sent to the spool. Put back like `transfer`. */
+  loadSpool(): number {
+    return Atomics.load(this.group, SPOOL * LINE_INTS)
+  }
+  storeSpool(set: number): void {
+    Atomics.store(this.group, SPOOL * LINE_INTS, set)
+  }
+  /** Bytes in the spool, for those who look. */
+  loadSpooledBytes(): number {
+    return this.spooled[0] as number
+  }
+  storeSpooledBytes(bytes: number): void {
+    this.spooled[0] = bytes
+  }
+  /** The set that secondary components are to take from the spool; undefined when there is none. */
+  loadUnspool(): number | undefined {
+    if (Atomics.load(this.group, UNSPOOL * LINE_INTS + 1) === 0) return undefined
+    return Atomics.load(this.group, UNSPOOL * LINE_INTS)
+  }
+  storeUnspool(set: number | undefined): void {
+    if (set !== undefined) Atomics.store(this.group, UNSPOOL * LINE_INTS, set)
+    Atomics.store(this.group, UNSPOOL * LINE_INTS + 1, set === undefined ? 0 : 1)
+  }
+  /**
+   * The epoch of a way: parts of sets that were sent in an earlier one are void, whoever received them starts again. Odd
+   * while members change: nobody sends then.
+   */
+  loadEpoch(way: WayNumber): number {
+    return Atomics.load(this.group, EPOCH * LINE_INTS + way)
+  }
+  /** After memory was read: by an exchange, since what is read plainly before a mere load may be read after it. */
+  confirmEpoch(way: WayNumber): number {
+    return Atomics.add(this.group, EPOCH * LINE_INTS + way, 0)
+  }
+  storeEpoch(way: WayNumber, epoch: number): void {
+    Atomics.store(this.group, EPOCH * LINE_INTS + way, epoch)
+  }
+  /** For tests: 1 while secondary components do nothing. */
+  loadStall(): number {
+    return Atomics.load(this.group, STALL * LINE_INTS)
+  }
+  storeStall(value: number): void {
+    Atomics.store(this.group, STALL * LINE_INTS, value)
   }
   /** How far spare memory is lent, as what was posted must be taken though memory is short (places.ts). */
   loadLenient(): number {
@@ -423,11 +489,19 @@ export class Board {
   storeMarked(set: number): void {
     Atomics.store(this.secondaries, 4, set)
   }
-  loadSecondaryViewDone(secondary: number): number {
+  /** The epoch of its way that it has begun; whatever it had journaled before was told before. */
+  loadSecondaryEpoch(secondary: number): number {
     return Atomics.load(this.secondaries, secondary * LINE_INTS + 5)
   }
-  storeSecondaryViewDone(secondary: number, word: number): void {
-    Atomics.store(this.secondaries, secondary * LINE_INTS + 5, word)
+  storeSecondaryEpoch(secondary: number, epoch: number): void {
+    Atomics.store(this.secondaries, secondary * LINE_INTS + 5, epoch)
+  }
+  /** 1 while it waits for room on its disk. */
+  loadNoSpace(secondary: number): number {
+    return Atomics.load(this.secondaries, secondary * LINE_INTS + 6)
+  }
+  storeNoSpace(secondary: number, value: number): void {
+    Atomics.store(this.secondaries, secondary * LINE_INTS + 6, value)
   }
   /** Bytes that reached the volumes for the set last applied; written before `applied`. */
   loadWritten(secondary: number): number {

@@ -33,6 +33,8 @@ export const ENTRY_PART_BEGIN = 4
 export const ENTRY_PART_END = 5
 /** A copy that a change of view moves here; the value is its address. */
 export const ENTRY_MOVED = 6
+/** To a secondary component: what follows, up to the next one, is of this epoch (its low bits). */
+export const ENTRY_EPOCH = 7
 
 /** Written in place of a sequence when the holder rejected the update (block 334). */
 export const REJECTED = -1
@@ -73,6 +75,15 @@ export class Link extends EntryRing {
   restartHolder(): void {
     this.storeNoted(0)
     this.storeHeld(0)
+  }
+
+  /** Where the sender before this one has stopped. */
+  lastPublished(): number {
+    return super.loadPublished()
+  }
+  /** Where the holder before this one has stopped. */
+  lastNoted(): number {
+    return Atomics.load(this.answers, NOTED)
   }
 
   loadNoted(): number {

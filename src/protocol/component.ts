@@ -26,7 +26,7 @@ import { isAfter } from './set-identifier.ts'
 import { arenaOf, type Setting } from './setting.ts'
 import { SourceIntake } from './source-intake.ts'
 import { Taker } from './take.ts'
-import { Transfer } from './transfer.ts'
+import { Transfer, wayToSecondaries, wayToSpool } from './transfer.ts'
 
 /** The parts of a component that the simulator's deliberately broken variants replace. */
 export interface ComponentParts {
@@ -65,6 +65,7 @@ export class BackupComponent {
   readonly taker: Taker
   readonly receiver: Receiver
   readonly transfer: Transfer
+  readonly toSpool: Transfer
   readonly refetch: Refetch
   readonly intakes: SourceIntake[] = []
   private readonly setting: Setting
@@ -116,7 +117,8 @@ export class BackupComponent {
       this.refetch
     )
     this.acknowledger = new Acknowledger(setting, this.outs)
-    this.transfer = new transfer(setting, this.held)
+    this.transfer = new transfer(setting, this.held, wayToSecondaries(setting))
+    this.toSpool = new transfer(setting, this.held, wayToSpool(setting))
     this.quiet = (setting.firstSet - 1) | 0
     this.manifested = this.quiet
     this.discarded = this.quiet
@@ -161,6 +163,7 @@ export class BackupComponent {
     work += this.serveLanes()
     work += this.refetch.step()
     work += this.transfer.send()
+    work += this.toSpool.send()
     for (const out of this.peers) work += out.flushOverflow()
     for (const out of this.peers) out.publish()
     if (work > 0) this.report()
@@ -238,6 +241,7 @@ export class BackupComponent {
         this.held.discard(set)
       }
       this.transfer.discard(secured)
+      this.toSpool.discard(secured)
       this.refetch.discard(secured)
       this.discarded = secured
       board.storeDiscarded(slot, secured)

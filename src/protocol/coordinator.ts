@@ -1,14 +1,17 @@
-import type { Board } from '../memory/board.ts'
+import { type Board, WAY_SECONDARY, WAY_SPOOL } from '../memory/board.ts'
 import type { SetTables } from '../memory/set-tables.ts'
 import { SET_WINDOW } from '../memory/source-memory.ts'
+import { Ceiling } from './ceiling.ts'
 import { type CountedSource, LossError } from './conservation.ts'
 import { Losses } from './losses.ts'
+import { MemoryRelief } from './memory-relief.ts'
 import type { Merging } from './merging.ts'
 import { Period } from './period.ts'
 import type { FinalPositions } from './rebuild.ts'
 import { balanced, type ResponsibilityPolicy, reassign, roundRobin } from './responsibility.ts'
 import { isAfter } from './set-identifier.ts'
 import { type CloseReason, SetLine, type SetProgress } from './set-line.ts'
+import { Spool } from './spool.ts'
 import { ViewChanges } from './view-changes.ts'
 
 export interface CoordinatorSetting {
@@ -26,10 +29,19 @@ export interface CoordinatorSetting {
   readonly secondaries: number
   /** Copies beside the responsible component's have no bytes. */
   readonly metadataOnly?: boolean
+  /** When memory is short for so long, sets go to the spool, or sources are said to be paced. Default 0. */
+  readonly shortAfterMs?: number
+  /**
+   * Where formed sets may wait when memory is short. Once some do, later ones follow as long as a component holds more than
+   * `eagerBytes`.
+   */
+  readonly spool?: { readonly limitBytes: number; readonly eagerBytes: number } | undefined
   /** The first set to be formed (whole number). */
   readonly firstSet: number
-  /** Makes durable that identifiers below it may be handed out; called before they are. */
+  /** Makes durable that identifiers below it may be handed out; called before they are. Throws: tried again if there is no room. */
   raiseCeiling(set: number): void
+  /** There is no room for the ceiling, so that no set can be closed; undefined: there is again. */
+  onNoSpace?(error: Error | undefined): void
   /** A set has become formed, secured or applied. */
   onSet(progress: SetProgress): void
   /** The first secondary component is told the name of a set before the board says that it may be committed. */
@@ -44,11 +56,10 @@ export interface CoordinatorSetting {
   onLag?(ageMs: number): void
   // The simulator's deliberately broken variants replace them.
   readonly views?: typeof ViewChanges
+  readonly line?: typeof SetLine
+  readonly spools?: typeof Spool
   readonly merging?: typeof Merging
 }
-
-/** Sets whose identifiers are made durable at once, so that this is done rarely. */
-const CEILING_STEP = 1024
 
 /**
  * What the control thread decides: when periods end, who is responsible for what in the next one, how sets get on
@@ -61,11 +72,13 @@ export class Coordinator {
   closingHeld = false
   closedEarly = 0
   private readonly setting: CoordinatorSetting
+  readonly spool: Spool | undefined
   private readonly line: SetLine
+  readonly relief: MemoryRelief
   private readonly losses: Losses
   private readonly loads: Float64Array
   private forming: number
-  private ceiling: number
+  private readonly ceiling: Ceiling
   private turn = 0
   private periodBegan: number
   private readonly period: Period
@@ -78,7 +91,10 @@ export class Coordinator {
     this.setting = setting
     this.loads = new Float64Array(setting.board.layout.volumes)
     this.forming = setting.firstSet
-    this.ceiling = setting.firstSet - 1
+    this.ceiling = new Ceiling(
+      { raise: (set) => setting.raiseCeiling(set), onNoSpace: (error) => setting.onNoSpace?.(error) },
+      setting.firstSet - 1
+    )
     this.periodBegan = nowMs
     this.period = new Period(setting, nowMs)
     this.nowMs = nowMs
@@ -91,12 +107,14 @@ export class Coordinator {
       forming: () => this.forming
     }
     this.losses = new Losses({ ...shared, tables })
-    this.line = new SetLine({
+    this.spool = setting.spool && new (setting.spools ?? Spool)(board, setting.spool.limitBytes)
+    this.line = new (setting.line ?? SetLine)({
       ...shared,
       secondaries,
       lastSet: setting.firstSet - 1,
       metadataOnly: setting.metadataOnly ?? false,
       merging: setting.merging,
+      spool: this.spool,
       checkConservation: (set) => this.losses.check(set, this.loads),
       onSet: (progress) => this.onSet(progress),
       tellLabel: (set, label) => setting.tellLabel?.(set, label),
@@ -104,12 +122,20 @@ export class Coordinator {
       wakeComponents: () => this.wakeComponents(),
       wakeSecondaries: () => this.wakeSecondaries()
     })
+    this.relief = new MemoryRelief({
+      board,
+      line: this.line,
+      spool: this.spool,
+      afterMs: setting.shortAfterMs ?? 0,
+      eagerBytes: setting.spool?.eagerBytes ?? Number.POSITIVE_INFINITY,
+      members: shared.members,
+      isWindowFull: () => !this.areTablesFree()
+    })
     const founders = Array.from({ length: setting.founders }, (_, slot) => slot)
     this.views = new (setting.views ?? ViewChanges)({
       board,
       members: founders,
       mirrors,
-      secondaries,
       sources: this.sources,
       repairResponsibility: (members, eligible) => this.repairResponsibility(members, eligible),
       publish: (positions) => setting.publishFinal(positions),
@@ -121,11 +147,12 @@ export class Coordinator {
       },
       wakeAll: () => this.wakeAll()
     })
-    this.raiseCeilingFor(this.forming)
+    this.ceiling.raiseFor(this.forming)
     roundRobin(this.table(this.forming), founders, 0)
     const before = (setting.firstSet - 1) | 0
     board.storeSealed(before)
     board.storeTransfer(before)
+    board.storeSpool(before)
     board.storeSecured(before)
     board.storeCommit(before)
     board.storeApply(before)
@@ -134,7 +161,7 @@ export class Coordinator {
       board.storeManifested(slot, before)
       board.storeDiscarded(slot, before)
     }
-    for (let n = 0; n < secondaries; n++) {
+    for (let n = 0; n <= board.spoolIndex; n++) {
       board.storeJournaled(n, before)
       board.storeApplied(n, before)
     }
@@ -150,6 +177,10 @@ export class Coordinator {
   }
   get securedSet(): number {
     return this.line.secured
+  }
+  /** Sets up to it are secured or kept by the spool. */
+  get releasedSet(): number {
+    return this.line.released
   }
   get appliedSet(): number {
     return this.line.applied
@@ -200,7 +231,8 @@ export class Coordinator {
     if (lagMs !== undefined) this.setting.onLag?.(lagMs)
     const dueInMs = this.periodBegan + this.period.lengthMs - nowMs
     // The period is over and the set could not be closed: what it waits for rings.
-    return dueInMs > 0 ? dueInMs : this.period.lengthMs
+    const closesInMs = dueInMs > 0 ? dueInMs : this.period.lengthMs
+    return Math.min(closesInMs, this.ceiling.triesInMs(nowMs), this.relief.step(nowMs, this.views.stands))
   }
 
   private onSet(progress: SetProgress): void {
@@ -242,7 +274,7 @@ export class Coordinator {
   }
   /** A component's thread has ended: nothing that it does can come any more. */
   failed(slot: number, replaced: boolean): void {
-    this.losses.suspect(slot, this.line.secured + 1, this.forming)
+    this.losses.suspect(slot, this.line.released + 1, this.forming)
     this.views.failed(slot, replaced)
   }
   /** A component that holds nothing is in its slot, and looks at the board. */
@@ -252,7 +284,7 @@ export class Coordinator {
   /** A component that holds nothing is in a new slot, and looks at the board. It gets volumes from the next set on. */
   join(slot: number): void {
     const { board } = this.setting
-    board.storeDiscarded(slot, this.line.secured | 0)
+    board.storeDiscarded(slot, this.line.released | 0)
     this.views.join(slot)
   }
   /** From now on nothing is given to it. */
@@ -284,8 +316,14 @@ export class Coordinator {
     this.views.begin()
   }
 
+  /** The spool's thread has been started again. */
+  spoolReplaced(): void {
+    this.spool?.sendAgain()
+    this.wakeComponents()
+  }
+
   private repairResponsibility(members: readonly number[], eligible: readonly number[]): void {
-    for (let set = this.line.secured + 1; set <= this.forming; set++) {
+    for (let set = this.line.released + 1; set <= this.forming; set++) {
       reassign(this.table(set), members, eligible, this.loads)
     }
   }
@@ -296,14 +334,27 @@ export class Coordinator {
    */
   private isAllConserved(): boolean {
     const lost: LossError[] = []
-    for (let set = this.line.secured + 1; set <= this.forming; set++) {
+    for (let set = this.line.released + 1; set <= this.forming; set++) {
       const loss = this.losses.of(set)
       if (loss !== undefined) lost.push(loss)
     }
+    // Before what it had journaled is looked at: who has begun this epoch has told all of that before.
+    const haveFollowed = this.haveReceiversFollowed()
     const missing = lost.filter(({ sets }) => !this.line.isAtSecondary(sets[0] as number))
-    if (missing.length > 0) throw LossError.together(lost)
+    if (missing.length > 0) {
+      if (!haveFollowed) return false
+      throw LossError.together(lost)
+    }
     // What is being committed is secured in a moment; what waits for later sets is safe where it is.
     return !lost.some(({ sets }) => this.line.isBeingCommitted(sets[0] as number))
+  }
+
+  private haveReceiversFollowed(): boolean {
+    const { board, secondaries } = this.setting
+    for (let n = 0; n < secondaries; n++) {
+      if (board.loadSecondaryEpoch(n) !== board.loadEpoch(WAY_SECONDARY)) return false
+    }
+    return this.spool === undefined || board.loadSecondaryEpoch(board.spoolIndex) === board.loadEpoch(WAY_SPOOL)
   }
 
   /** Wakes everyone who may have something to do because a word of the board has changed. */
@@ -321,12 +372,13 @@ export class Coordinator {
   private wakeSecondaries(): void {
     const { board, secondaries } = this.setting
     for (let n = 0; n < secondaries; n++) board.parking[board.layout.slots + n]?.wake()
+    if (this.spool !== undefined) board.spoolParking.wake()
   }
 
   private closeIfDue(nowMs: number): boolean {
     if (this.line.isForming || !this.windowAllows() || !this.line.leavesRoom()) return false
     const reason = this.reasonToClose(nowMs)
-    if (reason === undefined) return false
+    if (reason === undefined || !this.ceiling.allows(this.forming + 1, nowMs)) return false
     this.close(nowMs, reason)
     return true
   }
@@ -353,17 +405,20 @@ export class Coordinator {
 
   /** The tables of the next set are those of a set a window earlier: it must be gone everywhere. */
   private windowAllows(): boolean {
+    return this.areTablesFree() && this.line.waiting < SET_WINDOW - 1
+  }
+
+  private areTablesFree(): boolean {
     const { board } = this.setting
     const gone = (this.forming + 1 - SET_WINDOW) | 0
     for (const slot of this.members) if (isAfter(gone, board.loadDiscarded(slot))) return false
-    return this.line.sets.length < SET_WINDOW - 1
+    return true
   }
 
   private close(nowMs: number, reason: CloseReason): void {
     const { board } = this.setting
     const set = this.forming
     const next = set + 1
-    this.raiseCeilingFor(next)
     this.decideResponsibility(set, next)
     board.resetGroupSequence(next | 0)
     this.line.sets.push({
@@ -373,6 +428,7 @@ export class Coordinator {
       consistencyTime: this.lastConsistencyTime,
       endedAtMs: nowMs,
       state: 'closing',
+      kept: false,
       together: set,
       updates: 0,
       bytes: 0,
@@ -397,12 +453,6 @@ export class Coordinator {
     for (let volume = 0; volume < this.loads.length; volume++) {
       this.loads[volume] = (this.loads[volume] as number) / 2
     }
-  }
-
-  private raiseCeilingFor(set: number): void {
-    if (set <= this.ceiling) return
-    this.ceiling = set + CEILING_STEP
-    this.setting.raiseCeiling(this.ceiling)
   }
 
   private table(set: number): Uint8Array {

@@ -133,7 +133,7 @@ export class Membership {
     const { coordinator, host } = this.setting
     if (!coordinator.stands) return
     for (const [slot, lastSet] of this.lastSets) {
-      if (this.states[slot] !== 'member' || coordinator.securedSet < lastSet) continue
+      if (this.states[slot] !== 'member' || coordinator.releasedSet < lastSet) continue
       this.states[slot] = 'ending'
       coordinator.go(slot)
       host.end(slot)

@@ -28,10 +28,10 @@ export class Overwritten {
   protected readonly arena: Arena
   protected readonly held: Pick<HeldUpdates, 'whole'>
   /** Index in the list, plus one, of one that begins at a place, mostly the newest or the longest; 0 for a free slot. */
-  private slots = new Int32Array(FEWEST_SLOTS)
+  private slots = new Int32Array(0)
   /** Its hash: most other places are told from this one without a look at the record. */
-  private hashes = new Int32Array(FEWEST_SLOTS)
-  private mask = FEWEST_SLOTS - 1
+  private hashes = new Int32Array(0)
+  private mask = 0
   /** A bit for each update of the list. */
   private bits = new Int32Array(0)
   private left = 0

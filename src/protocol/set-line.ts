@@ -1,10 +1,21 @@
-import type { Board } from '../memory/board.ts'
+import { type Board, WAY_SECONDARY } from '../memory/board.ts'
 import type { CountedSource, ManifestSum } from './conservation.ts'
 import { Merging } from './merging.ts'
 import { isAfter } from './set-identifier.ts'
+import type { Spool } from './spool.ts'
 
 /** Why a set was closed. */
 export type CloseReason = 'period' | 'asked' | 'memory'
+
+/**
+ * What comes of it that memory is short:
+ *   sending       a set is on its way to the spool; `sending slowly`: and that has not helped for long
+ *   nothing       there is no set that is formed and held: one is being closed
+ *   no spool      a formed set is held, and waits for the secondary
+ *   spool full    the same; the spool's limit is reached
+ *   bound         the same; the set is secured only together with later ones
+ */
+export type Relief = 'sending' | 'sending slowly' | 'nothing' | 'no spool' | 'spool full' | 'bound'
 
 export interface SetProgress {
   readonly set: number
@@ -24,6 +35,8 @@ export interface SetProgress {
     | 'secured'
     | 'applying'
     | 'applied'
+  /** The spool has it: components need not hold it any more, and the secondary takes it from there. */
+  kept: boolean
   /** The set with which it is secured and applied as one, mostly itself. */
   together: number
   updates: number
@@ -34,6 +47,9 @@ export interface SetProgress {
 /** Unsecured sets, the forming one included, where only metadata is mirrored: half of the window. */
 const MOST_WITH_METADATA = 8
 
+/** Sets that the secondary has and has not applied, where later ones can wait in a spool: half of the window, too. */
+const MOST_UNAPPLIED = 8
+
 export interface SetLineSetting {
   readonly board: Board
   /** Number of secondary components; 0 when sets are formed and dropped. */
@@ -43,6 +59,7 @@ export interface SetLineSetting {
   readonly lastSet: number
   readonly metadataOnly: boolean
   readonly merging: typeof Merging | undefined
+  readonly spool: Spool | undefined
   members(): readonly number[]
   forming(): number
   /** Everything acknowledged in the set is held; throws if not. */
@@ -62,6 +79,9 @@ export interface SetLineSetting {
  *
  *      closing -> sealed -> formed -> transferring -> journaled -> committing -> secured -> applying -> applied
  *      all quiet  manifests conserved  all journaled   with others  committed                marked
+ *
+ * Beside that, a set that is formed and not secured may come into the spool, so that its memory can be used again. It then
+ * waits as formed until its turn comes, and is transferred from the spool (docs/pressure.md).
  */
 export class SetLine {
   /** Unsecured and unapplied ones. */
@@ -71,12 +91,15 @@ export class SetLine {
   applyHeld = false
   secured: number
   applied: number
+  /** Sets up to it are secured, or kept by the spool: components hold nothing of them. */
+  released: number
   private readonly setting: SetLineSetting
 
   constructor(setting: SetLineSetting) {
     this.setting = setting
     this.secured = setting.lastSet
     this.applied = setting.lastSet
+    this.released = setting.lastSet
     this.merging = new (setting.merging ?? Merging)(setting.sources)
   }
 
@@ -97,7 +120,14 @@ export class SetLine {
   isAtSecondary(set: number): boolean {
     const progress = this.sets.find((one) => one.set === set)
     if (progress?.state === 'transferring') this.noteJournaled(progress)
-    return progress?.state === 'journaled' || progress?.state === 'committing' || set <= this.secured
+    if (progress?.state === 'journaled' || progress?.state === 'committing' || set <= this.secured) return true
+    this.noteKept()
+    return set <= this.released
+  }
+
+  /** Sets that the secondary has and has not applied, or that only components hold: those in the spool may be many. */
+  get waiting(): number {
+    return this.sets.filter(({ kept, state }) => !kept || state !== 'formed').length
   }
 
   /** False as soon as it is secured. */
@@ -112,8 +142,8 @@ export class SetLine {
    */
   leavesRoom(): boolean {
     const { metadataOnly, forming } = this.setting
-    if (!metadataOnly || forming() - this.secured <= MOST_WITH_METADATA) return true
-    const bounds = this.sets.filter(({ set }) => set > this.secured).map(({ set }) => this.merging.boundOf(set))
+    if (!metadataOnly || forming() - this.released <= MOST_WITH_METADATA) return true
+    const bounds = this.sets.filter(({ set }) => set > this.released).map(({ set }) => this.merging.boundOf(set))
     // Each fetch that ends binds its set to the forming one: that stays the same until all have ended.
     if (this.lacksBytes(forming()) || bounds.includes(undefined)) return false
     return bounds.some((bound) => bound !== undefined && bound >= forming())
@@ -121,7 +151,7 @@ export class SetLine {
 
   /** Brings each of them on. Returns whether any got on. */
   advance(): boolean {
-    let progressed = false
+    let progressed = this.noteKept()
     for (const progress of this.sets) {
       switch (progress.state) {
         case 'closing':
@@ -177,7 +207,7 @@ export class SetLine {
     let isAlone = true
     for (const earlier of this.sets) {
       if (earlier === progress) break
-      if (earlier.state === 'formed' || earlier.state === 'transferring' || earlier.state === 'committing') return false
+      if (this.mustPrecede(earlier)) return false
       if (earlier.state === 'journaled') isAlone = false
     }
     const { board, secondaries } = this.setting
@@ -186,11 +216,92 @@ export class SetLine {
       return true
     }
     if (!isSent(progress)) return this.journaled(progress)
-    if (this.lacksBytes(progress.set)) return false
+    if (this.lacksBytes(progress.set) || this.isApplyingBehind()) return false
     progress.state = 'transferring'
+    if (progress.kept) {
+      board.storeUnspool(progress.set | 0)
+      this.setting.wakeSecondaries()
+      return true
+    }
     board.storeTransfer(progress.set | 0)
     this.setting.wakeComponents()
     return true
+  }
+
+  /**
+   * Memory is short: the oldest set that components hold, if it is formed, goes to the spool as well. Whatever has it first,
+   * the secondary or the spool, the other way is given up then.
+   */
+  keep(): Relief {
+    const { spool } = this.setting
+    if (spool?.sending !== undefined) return 'sending'
+    const oldest = this.sets.find(({ set }) => set > this.released)
+    if (oldest === undefined || oldest.state === 'closing' || oldest.state === 'sealed') return 'nothing'
+    if (spool === undefined) return 'no spool'
+    if (!isSent(oldest)) {
+      oldest.kept = true
+      this.giveBack()
+      return this.keep()
+    }
+    // What lacks bytes, or is secured only together with later ones, stays where it is.
+    if (this.merging.boundOf(oldest.set) !== oldest.set || this.lacksBytes(oldest.set)) return 'bound'
+    if (!spool.hasRoomFor(oldest.updates, oldest.bytes)) return 'spool full'
+    spool.send(oldest.set, oldest.updates, oldest.bytes)
+    this.setting.wakeComponents()
+    return 'sending'
+  }
+
+  /** A set that was on its way to the spool is there. */
+  private noteKept(): boolean {
+    const { spool } = this.setting
+    const set = spool?.sending
+    if (spool?.arrived() !== true) return false
+    const progress = this.sets.find((one) => one.set === set)
+    if (progress === undefined) return false
+    progress.kept = true
+    if (progress.state === 'transferring' && !this.noteJournaled(progress)) {
+      this.giveUpTransfer(progress.set)
+      progress.state = 'formed'
+    }
+    this.giveBack()
+    return true
+  }
+
+  /** The set is not sent to the secondary any more. Overridden in the simulator's broken variants only. */
+  protected giveUpTransfer(set: number): void {
+    const { board } = this.setting
+    // In this order: who sees the new epoch does not send it again, and only then its memory changes hands.
+    board.storeTransfer((set - 1) | 0)
+    board.storeEpoch(WAY_SECONDARY, board.loadEpoch(WAY_SECONDARY) + 2)
+  }
+
+  /** Components need not hold what is secured or kept, up to the first that is neither. */
+  private giveBack(): void {
+    let { released } = this
+    for (const { set, kept, state } of this.sets) {
+      if (set <= released) continue
+      if (!kept && state !== 'secured') break
+      released = set
+    }
+    if (released === this.released) return
+    this.released = released
+    this.setting.board.storeSecured(released | 0)
+    this.setting.wakeComponents()
+  }
+
+  /**
+   * Sets can be journaled faster than applied, and so many that no set can be closed any more. Where there is a spool they
+   * wait there instead.
+   */
+  private isApplyingBehind(): boolean {
+    if (this.setting.spool === undefined) return false
+    const unapplied = this.sets.filter(({ state }) => state === 'secured' || state === 'applying')
+    return unapplied.length >= MOST_UNAPPLIED
+  }
+
+  /** Overridden in the simulator's broken variants only. */
+  protected mustPrecede({ state }: SetProgress): boolean {
+    return state === 'formed' || state === 'transferring' || state === 'committing'
   }
 
   /** Bytes of this set, or of one before, are still fetched again. */
@@ -212,6 +323,7 @@ export class SetLine {
   /** It is committed at once, and the next one waits for that; unless others have to be journaled first. */
   private journaled(progress: SetProgress): boolean {
     progress.state = 'journaled'
+    if (progress.kept) this.setting.board.storeUnspool(undefined)
     this.commit(progress)
     return true
   }
@@ -261,8 +373,15 @@ export class SetLine {
       this.merging.secured(one.set)
       this.setting.onSet(one)
     }
-    this.setting.board.storeSecured(progress.set | 0)
-    this.setting.wakeComponents()
+    const { spool } = this.setting
+    // Before its memory changes hands.
+    if (spool?.sending !== undefined && spool.sending <= progress.set) spool.stop()
+    this.giveBack()
+    // A word that stayed behind for long would look as if it were ahead.
+    if (spool === undefined) return
+    if (spool.sending === undefined) this.setting.board.storeSpool(progress.set | 0)
+    // It removes what is secured.
+    this.setting.wakeSecondaries()
   }
 
   /** Sets are applied whole and in order; one that holds nothing is applied when those before it are. */

@@ -35,26 +35,8 @@ export interface ResumedProgress extends StoreProgress {
   readonly parts: readonly (PartFacts & { readonly set: number })[]
 }
 
-/**
- * Where a secondary component puts sets: files at run time, memory in the simulator. Every call does its work before it
- * returns. Set identifiers are whole numbers here, not their low bits.
- *
- *      resume                         only by who takes the place of a component that died, before anything else
- *      begin  append ... gather sync  receive one set: its updates, then durable: this component's part is journaled
- *      commit                         the first component only: the set is whole; after it the set is secured
- *      announce                       the first component only: the volumes are about to be touched
- *      beginApply  applySome ...      bring a secured set into the volumes, while the next one is received
- *      mark                           the first component only: the set is in all volumes, of all components
- *      release                        the first component only: gives back what is marked; nobody waits for it
- */
-export interface SetStore {
-  /**
-   * Finds what a predecessor, dead between any two of its calls or within one, has left: parts that are whole can be applied
-   * afterwards, an unfinished one is dropped. What it had not finished to apply will be applied again from its start.
-   * @param told  what the predecessor had told: all that anyone can have acted on
-   * @returns how far it really was, durably by now; nowhere less
-   */
-  resume(told: StoreProgress): ResumedProgress
+/** Where the parts of sets are put when they are received. */
+export interface PartStore {
   begin(set: number): void
   /** The record at this byte address; its memory stays as it is until the set is secured. */
   append(arena: Arena, address: number): void
@@ -62,6 +44,35 @@ export interface SetStore {
   gather(): void
   /** Makes what was gathered durable, and says what that is. */
   sync(): PartFacts
+}
+
+/**
+ * Where a secondary component puts sets: files at run time, memory in the simulator. Every call does its work before it
+ * returns. Set identifiers are whole numbers here, not their low bits. A call that throws for want of room has done nothing
+ * that keeps it from being called again (patience.ts).
+ *
+ *      resume                         only by who takes the place of a component that died, before anything else
+ *      begin  append ... gather sync  receive one set: its updates, then durable: this component's part is journaled
+ *      beginKept  takeSome ... gather sync
+ *                                     the same, from the spool
+ *      commit                         the first component only: the set is whole; after it the set is secured
+ *      announce                       the first component only: the volumes are about to be touched
+ *      beginApply  applySome ...      bring a secured set into the volumes, while the next one is received
+ *      mark                           the first component only: the set is in all volumes, of all components
+ *      release                        the first component only: gives back what is marked; nobody waits for it
+ */
+export interface SetStore extends PartStore {
+  /**
+   * Finds what a predecessor, dead between any two of its calls or within one, has left: parts that are whole can be applied
+   * afterwards, an unfinished one is dropped. What it had not finished to apply will be applied again from its start.
+   * @param told  what the predecessor had told: all that anyone can have acted on
+   * @returns how far it really was, durably by now; nowhere less
+   */
+  resume(told: StoreProgress): ResumedProgress
+  /** The set is whole in the spool: this component's part of it is taken from there. */
+  beginKept(set: number): void
+  /** Takes some of it. True when that was all. */
+  takeSome(): boolean
   commit(facts: SetFacts): void
   announce(set: number): void
   beginApply(set: number): void

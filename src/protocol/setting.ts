@@ -42,6 +42,8 @@ export interface Place {
   readonly secondaries: readonly Link[]
   /** By volume: the secondary component that keeps it. */
   readonly secondaryOf: Uint8Array
+  /** To the spool; none where there is no spool. */
+  readonly spool?: Link | undefined
   readonly surroundings: Surroundings
 }
 

@@ -1,15 +1,25 @@
-import { type Board, PHASE_REBUILD, PHASE_RESTORE, PHASE_RUN, PHASE_STOP } from '../memory/board.ts'
+import {
+  type Board,
+  PHASE_REBUILD,
+  PHASE_RESTORE,
+  PHASE_RUN,
+  PHASE_STOP,
+  WAY_SECONDARY,
+  WAY_SPOOL
+} from '../memory/board.ts'
 import { SOURCE_CLOSED } from '../memory/source-memory.ts'
 import { attachSources } from './attachment.ts'
 import type { CountedSource } from './conservation.ts'
 import type { FinalPositions } from './rebuild.ts'
+
+const EVEN = 0
+const ODD = 1
 
 export interface ViewSetting {
   readonly board: Board
   /** Slots of the founders. */
   readonly members: readonly number[]
   readonly mirrors: number
-  readonly secondaries: number
   readonly sources: ReadonlySet<CountedSource>
   /** Nobody takes any more: gives volumes of members that left to others, in every unsecured set. */
   repairResponsibility(members: readonly number[], eligible: readonly number[]): void
@@ -133,6 +143,8 @@ export class ViewChanges {
   /** Everybody begins again on restarted links: parts of sets that were on their way are sent again. */
   begin(): void {
     this.view++
+    // First: from now on memory may change hands, and what is on its way out of it is void.
+    this.turnEpochs(ODD)
     this.enter(PHASE_STOP)
   }
 
@@ -156,6 +168,7 @@ export class ViewChanges {
         )
         setting.board.storeMembership(this.slots, this.eligible, [...this.fresh])
         setting.publish(positions)
+        this.turnEpochs(EVEN)
         this.enter(PHASE_REBUILD)
         setting.onReassigned(this.view)
         return true
@@ -188,7 +201,7 @@ export class ViewChanges {
   /** Overridden in the simulator's broken variants only. */
   protected allDone(): boolean {
     if (this.slots.length === 0) return false
-    const { board, secondaries } = this.setting
+    const { board } = this.setting
     const word = this.view * 4 + this.phase
     if (this.phase === PHASE_STOP && this.isEndAwaited()) return false
     for (const slot of this.slots) {
@@ -196,9 +209,15 @@ export class ViewChanges {
       if (this.phase === PHASE_STOP && (this.awaited.has(slot) || this.ending.has(slot))) continue
       if (this.awaited.has(slot) || board.loadViewDone(slot) !== word) return false
     }
-    // Secondary components have nothing to restore.
-    if (this.phase === PHASE_RESTORE) return true
-    for (let n = 0; n < secondaries; n++) if (board.loadSecondaryViewDone(n) !== word) return false
     return true
+  }
+
+  /** Odd while members change: nobody sends then. Who receives looks them up when it is even. */
+  private turnEpochs(to: typeof ODD | typeof EVEN): void {
+    const { board } = this.setting
+    for (const way of [WAY_SECONDARY, WAY_SPOOL] as const) {
+      const epoch = board.loadEpoch(way)
+      if ((epoch & 1) !== to) board.storeEpoch(way, epoch + 1)
+    }
   }
 }

@@ -151,7 +151,7 @@ export class ViewMember {
 
   /** Begins anew on what was acknowledged. Nobody sends yet: the links can be restarted. */
   private rebuild(): void {
-    const { board, slot, chunks, outgoing, incoming, secondaries } = this.place
+    const { board, slot, chunks, outgoing, incoming } = this.place
     this.beforeRebuild()
     const before = this.component?.intakes ?? []
     this.component = undefined
@@ -170,7 +170,6 @@ export class ViewMember {
       outgoing[peer]?.restartSender()
       incoming[peer]?.restartHolder()
     }
-    for (const link of secondaries) link.restartSender()
     this.component = new BackupComponent(setting, this.parts, (held) => {
       held.gather()
       this.parts.cutBack(setting, held, secured, this.final)

@@ -1,4 +1,4 @@
-import { TidemarkError } from '../errors.ts'
+import { TidemarkError, type TidemarkErrorRecord } from '../errors.ts'
 import { Arena } from '../memory/arena.ts'
 import { Board, STAT_MOVED_BYTES, STAT_MOVED_UPDATES } from '../memory/board.ts'
 import { Coordinator } from '../protocol/coordinator.ts'
@@ -10,6 +10,7 @@ import { openDirectory, type SecondaryDirectory } from '../secondary/directory.t
 import { CloseRequests } from './close-requests.ts'
 import { type ComponentEnd, ThreadedComponents } from './component-host.ts'
 import { ControlSources } from './control-sources.ts'
+import { recordOf } from './duty-cycle.ts'
 import { FailoverTimes } from './failover-times.ts'
 import { Fetches } from './fetches.ts'
 import { openTables } from './group-memory.ts'
@@ -26,9 +27,12 @@ import type {
 import { SecondaryHost } from './secondary-host.ts'
 import { Signs } from './signs.ts'
 import { SourceWatch } from './source-watch.ts'
+import { SpoolHost } from './spool-host.ts'
 import { suspensionOf } from './suspension.ts'
 
 const NO_LONGER_THAN_MS = 2 ** 31 - 1
+/** A secondary that gives memory back within this time is not slow. */
+const SHORT_AFTER_MS = 100
 
 /** The control thread's work: drives the coordinator by its own clock and doorbell, answers the host, ends it all. */
 export class Control {
@@ -40,6 +44,7 @@ export class Control {
   private readonly membership: Membership
   private readonly components: ThreadedComponents
   private readonly secondaries: SecondaryHost
+  private readonly spool: SpoolHost | undefined
   private readonly sources: ControlSources
   private readonly sourceWatch: SourceWatch
   private readonly times = new FailoverTimes()
@@ -66,6 +71,7 @@ export class Control {
     const { components, slots, secondaries, volumes } = memory.shape
     this.board = new Board(memory.board, memory.boardLayout)
     this.directory = options.directory === undefined ? undefined : openDirectory(options.directory)
+    this.spool = this.openSpool()
     this.coordinator = new Coordinator(
       {
         board: this.board,
@@ -77,8 +83,11 @@ export class Control {
         lagTargetMs: options.lagTargetMs,
         secondaries,
         metadataOnly: protocol.metadataOnly,
+        shortAfterMs: SHORT_AFTER_MS,
+        spool: options.spool && { ...options.spool, eagerBytes: memory.shape.componentMemoryBytes / 4 },
         firstSet: (this.directory?.lastSet ?? 0) + 1,
         raiseCeiling: (set) => this.directory?.raiseCeiling(set),
+        onNoSpace: (error) => this.tellNoSpace('ceiling', recordOf(error)),
         onSet: (progress) => this.onSet(progress),
         tellLabel: (set, label) => this.secondaries.tellLabel(set, label),
         publishFinal: (positions) => this.publish(positions),
@@ -110,7 +119,7 @@ export class Control {
       hangTimeoutMs: options.hangTimeoutMs,
       terms: { protocol, secondaryOf },
       giveMemory: (slot) => this.giveMemory(slot),
-      firstSet: () => (this.coordinator.securedSet + 1) | 0,
+      firstSet: () => (this.coordinator.releasedSet + 1) | 0,
       onNotice: (notice) => this.onNotice(notice),
       holdsNothing: (slot) => this.coordinator.isFresh(slot),
       facts: (slot) => this.final && this.factsFor(slot, this.final),
@@ -144,15 +153,17 @@ export class Control {
       membership: this.membership,
       components: this.components,
       requests: this.requests,
-      members: () => this.coordinator.members,
+      coordinator: this.coordinator,
+      limitBytes: options.spool?.limitBytes,
       tell
     })
     this.secondaries = new SecondaryHost({
       memory,
       directory: this.directory,
+      spool: this.spool?.segments,
       secondaryOf,
       lastSet: this.coordinator.formingSet - 1,
-      onNotice: (notice) => this.onNotice(notice),
+      onNotice: (index, notice) => this.onStoreNotice(`secondary ${index}`, notice),
       onDied: () => this.step(),
       onReplaced: () => {
         this.requests.viewBegins()
@@ -161,7 +172,7 @@ export class Control {
       },
       onHopeless: (name, cause) => this.suspend(name, cause)
     })
-    Promise.all([this.components.startFounders(components), this.secondaries.start()]).then(
+    Promise.all([this.components.startFounders(components), this.secondaries.start(), this.spool?.start()]).then(
       () => this.open(),
       (error: unknown) => this.suspend('a thread that could not be started', error)
     )
@@ -212,6 +223,9 @@ export class Control {
         if (this.secondaries.fail(request.index)) this.requests.awaitView(request.request)
         else this.requests.refuse(request.request, this.requests.unknown(request.index))
         break
+      case 'fail-spool':
+        this.failSpool(request.request)
+        break
       case 'fetched':
         this.fetches.answer(request.id, request.bytes, request.message)
         break
@@ -231,6 +245,9 @@ export class Control {
     this.isOpen = true
     this.signs.show()
     this.tell({ type: 'ready', positions: this.positions() })
+    const stale = this.spool?.stale
+    // When whoever has opened the group listens.
+    if (stale !== undefined) setImmediate(() => this.tell({ type: 'warning', error: stale.toRecord() }))
     this.step()
   }
 
@@ -242,6 +259,7 @@ export class Control {
     arenas[slot] = buffer
     this.components.mailAll({ type: 'arena', slot, buffer })
     this.secondaries.mailAll({ type: 'arena', slot, buffer })
+    this.spool?.mail({ type: 'arena', slot, buffer })
     this.tell({ type: 'arena', slot, buffer })
   }
 
@@ -331,6 +349,13 @@ export class Control {
     else this.components.fail(slot, request.how)
   }
 
+  private failSpool(request: number): void {
+    if (this.spool === undefined) {
+      const message = 'the group has no spool: it was opened without spoolDirectory'
+      this.requests.refuse(request, new TidemarkError('TIDEMARK_OPTIONS', message, { option: 'spoolDirectory' }))
+    } else void this.spool.fail().then(() => this.tell({ type: 'member', request, id: 0 }))
+  }
+
   private suspend(name: string, cause: unknown): void {
     if (this.failed || this.ending) return
     this.failed = true
@@ -338,6 +363,41 @@ export class Control {
     this.sources.suspend()
     this.tell({ type: 'failed', error: error.toRecord() })
     this.onProgress?.()
+  }
+
+  /** If it cannot be opened nothing of the group stays behind. */
+  private openSpool(): SpoolHost | undefined {
+    const { spool, directory, memory } = this.options
+    if (spool === undefined || directory === undefined) return undefined
+    try {
+      return new SpoolHost({
+        memory,
+        directory: spool.directory,
+        group: directory.group,
+        sizes: directory.volumes.map(({ size }) => size),
+        lastSet: this.directory?.lastSet ?? 0,
+        onNotice: (notice) => this.onStoreNotice('spool', notice),
+        onReplaced: () => {
+          this.rouseAll()
+          this.coordinator.spoolReplaced()
+          this.step()
+        },
+        onHopeless: (cause) => this.suspend('the spool', cause)
+      })
+    } catch (error) {
+      this.directory?.close()
+      throw error
+    }
+  }
+
+  private onStoreNotice(place: string, notice: ThreadNotice): void {
+    if (notice.type === 'no-space') this.tellNoSpace(place, notice.error)
+    this.onNotice(notice)
+  }
+
+  private tellNoSpace(place: string, error: TidemarkErrorRecord | undefined): void {
+    if (error !== undefined) this.tell({ type: 'warning', error })
+    this.tell({ type: 'no-space', place, error })
   }
 
   private onNotice(notice: ThreadNotice): void {
@@ -425,7 +485,10 @@ export class Control {
       afterMs: performance.now() - endedAtMs
     }
     if (state === 'applied') this.lastApplied = record
-    if (state === 'secured') this.secondaries.secured(set)
+    if (state === 'secured') {
+      this.secondaries.secured(set)
+      this.spool?.works()
+    }
     this.tell({ type: 'set', record, positions: this.positions() })
   }
 
@@ -443,9 +506,12 @@ export class Control {
     this.sourceWatch.close()
     this.board.storeShutdown(1)
     this.coordinator.wakeAll()
-    await Promise.all([this.components.close(), this.secondaries.close(), this.fetches.close()])
-    this.sources.abandon()
-    this.directory?.close()
+    try {
+      await Promise.all([this.components.close(), this.secondaries.close(), this.spool?.close(), this.fetches.close()])
+    } finally {
+      this.sources.abandon()
+      this.directory?.close()
+    }
   }
 
   /** Takes what was posted, closes the last set, waits until it is applied. */

@@ -1,4 +1,4 @@
-import { TidemarkError } from '../errors.ts'
+import { TidemarkError, type TidemarkErrorRecord } from '../errors.ts'
 import type { Parking } from '../memory/parking.ts'
 import type { ThreadOutcome } from './messages.ts'
 
@@ -12,6 +12,8 @@ export interface Agent {
   attend(): number
   /** It is about to sleep: whoever has to wake it is told. */
   doze(): void
+  /** Milliseconds until it has something to do though nobody wakes it. Default: never. */
+  readonly dueInMs?: number
   readonly isOver: boolean
 }
 
@@ -37,8 +39,15 @@ export function runDutyCycle(agent: Agent, parking: Parking): void {
       parking.cancel()
       continue
     }
-    parking.sleep()
+    const { dueInMs } = agent
+    if (dueInMs === undefined || dueInMs === Number.POSITIVE_INFINITY) parking.sleep()
+    else if (dueInMs > 0) parking.sleep(dueInMs)
   }
+}
+
+/** For posting. */
+export function recordOf(error: Error | undefined): TidemarkErrorRecord | undefined {
+  return error instanceof TidemarkError ? error.toRecord() : undefined
 }
 
 /** What a thread's task returns. An error goes as a record: posting it would drop its class, code and details. */

@@ -14,6 +14,7 @@ export interface GroupShape {
   readonly mirrors: number
   readonly volumes: number
   readonly secondaries: number
+  readonly hasSpool: boolean
   readonly componentMemoryBytes: number
   readonly metadataOnly: boolean
 }
@@ -31,7 +32,7 @@ export interface GroupMemory {
   readonly linkCapacity: number
   /** [sender][holder] */
   readonly links: readonly (readonly SharedArrayBuffer[])[]
-  /** [component][secondary component] */
+  /** [component][secondary component]; where there is a spool, the last one leads to it. */
   readonly drains: readonly (readonly SharedArrayBuffer[])[]
   /** By slot. */
   readonly tables: readonly SharedArrayBuffer[]
@@ -77,7 +78,7 @@ export function transactionLimits(shape: GroupShape): { readonly bytes: number; 
 }
 
 export function allocateGroupMemory(shape: GroupShape): GroupMemory {
-  const { components, slots, secondaries, volumes } = shape
+  const { components, slots, secondaries, volumes, hasSpool } = shape
   const boardLayout = { slots, secondaries, volumes }
   const layout = arenaLayoutOfShape(shape)
   const linkCapacity = Math.min(LARGEST_LINK, linkCapacityOf(components))
@@ -94,7 +95,7 @@ export function allocateGroupMemory(shape: GroupShape): GroupMemory {
     chunkTables: each(slots, () => ChunkTable.allocate(layout.chunks + layout.spareChunks)),
     linkCapacity,
     links: each(slots, (from) => each(slots, (to) => (from === to ? none : link()))),
-    drains: each(slots, () => each(secondaries, link)),
+    drains: each(slots, () => each(secondaries + (hasSpool ? 1 : 0), link)),
     tables: each(slots, () => new SharedArrayBuffer(setTablesBytes(volumes)))
   }
 }
@@ -109,7 +110,7 @@ export interface ComponentMemory
   readonly outgoing: readonly SharedArrayBuffer[]
   /** By slot of the sender. */
   readonly incoming: readonly SharedArrayBuffer[]
-  /** By secondary component. */
+  /** By secondary component, then the spool's. */
   readonly drains: readonly SharedArrayBuffer[]
 }
 

@@ -6,6 +6,7 @@ import type { ResponsibilityPolicy } from '../protocol/responsibility.ts'
 import type { MirrorTarget, Ordering } from '../protocol/setting.ts'
 import type { DirectoryOptions } from '../secondary/directory.ts'
 import type { FileSetStoreOptions } from '../secondary/file-store.ts'
+import type { FileSpoolOptions } from '../secondary/spool-store.ts'
 import type { ComponentMemory, GroupMemory } from './group-memory.ts'
 
 /** Records that threads post to each other; everything that happens per update goes through shared memory instead. */
@@ -26,6 +27,8 @@ export interface ControlOptions {
   readonly spares: number
   readonly takeover: 'spare' | 'survivors'
   readonly hangTimeoutMs: number
+  /** Where formed sets wait when memory is short. */
+  readonly spool: { readonly directory: string; readonly limitBytes: number } | undefined
   /** For messages. */
   readonly volumeNames: readonly string[]
   /** Href of the module that reads bytes of primary volumes again; undefined: the host is asked. */
@@ -54,6 +57,7 @@ export type HostRequest =
   | { readonly type: 'remove'; readonly request: number; readonly id: number }
   | { readonly type: 'fail'; readonly request: number; readonly id: number; readonly how: FailureKind }
   | { readonly type: 'fail-secondary'; readonly request: number; readonly index: number }
+  | { readonly type: 'fail-spool'; readonly request: number }
   /** What the host's function has read again, or why it could not. */
   | {
       readonly type: 'fetched'
@@ -87,6 +91,18 @@ export interface ViewRecord {
   readonly movedBytes: number
 }
 
+export interface PressureRecord {
+  readonly step: PressureStep
+  readonly state: 'begin' | 'end'
+  readonly reason: string
+  readonly heldBytes: number
+  readonly spooledBytes: number
+}
+
+/** In the order in which they are taken. */
+export const PRESSURE_STEPS = ['close-early', 'fold', 'spool', 'pace', 'suspend'] as const
+export type PressureStep = (typeof PRESSURE_STEPS)[number]
+
 export interface SetPositions {
   readonly forming: number
   readonly formed: number
@@ -100,7 +116,9 @@ export type ControlNotice =
   | { readonly type: 'ready'; readonly positions: SetPositions }
   | { readonly type: 'set'; readonly record: SetRecord; readonly positions: SetPositions }
   | { readonly type: 'applying'; readonly positions: SetPositions }
-  | { readonly type: 'pressure'; readonly state: 'begin' | 'end'; readonly heldBytes: number }
+  | { readonly type: 'pressure'; readonly report: PressureRecord }
+  /** A thread waits for room on its disk; undefined: it goes on. */
+  | { readonly type: 'no-space'; readonly place: string; readonly error: TidemarkErrorRecord | undefined }
   | { readonly type: 'warning'; readonly error: TidemarkErrorRecord }
   | { readonly type: 'closing-set'; readonly request: number; readonly set: number }
   | { readonly type: 'held'; readonly request: number; readonly record: SetRecord | undefined }
@@ -174,6 +192,8 @@ export type ThreadNotice =
   | { readonly type: 'ring' }
   | { readonly type: 'fetch'; readonly request: FetchRequest }
   | { readonly type: 'source-finished'; readonly id: number }
+  /** Its disk has no room, and it tries again; undefined: it goes on. */
+  | { readonly type: 'no-space'; readonly error: TidemarkErrorRecord | undefined }
 
 /** What a component thread's task ends with: the error that ended it, or nothing after an orderly end. */
 export type ThreadOutcome = TidemarkErrorRecord | undefined
@@ -195,5 +215,13 @@ export interface SecondaryTask {
   readonly resume?: boolean
   /** Names of sets that are not secured, as its predecessor was told them. */
   readonly labels: ReadonlyMap<number, string>
+  readonly port: MessagePort
+}
+
+export interface SpoolTask {
+  readonly memory: GroupMemory
+  readonly store: FileSpoolOptions
+  readonly lastSet: number
+  readonly resume?: boolean
   readonly port: MessagePort
 }

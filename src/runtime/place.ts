@@ -17,6 +17,7 @@ export function openPlace(
   surroundings: Required<Surroundings>
 ): Place {
   const { memory, slot, protocol } = task
+  const drains = memory.drains.map((buffer) => openLink(memory, buffer))
   return {
     slot,
     mirrors: protocol.mirrors,
@@ -30,7 +31,8 @@ export function openPlace(
     incoming: memory.incoming.map((buffer) => openLink(memory, buffer)),
     tables: new SetTables(memory.tables, memory.volumes),
     chunks: new ChunkTable(memory.chunkTable),
-    secondaries: memory.drains.map((buffer) => openLink(memory, buffer)),
+    secondaries: drains.slice(0, memory.boardLayout.secondaries),
+    spool: drains[memory.boardLayout.secondaries],
     secondaryOf: task.secondaryOf,
     surroundings
   }

@@ -11,11 +11,13 @@ export interface SecondaryHostSetting {
   readonly memory: GroupMemory
   /** Undefined: sets are formed and dropped. */
   readonly directory: SecondaryDirectory | undefined
+  /** Where the spool's segments are, if there is one. */
+  readonly spool: string | undefined
   /** By volume: the secondary component that keeps it. */
   readonly secondaryOf: Uint8Array
   /** The last set of the time before. */
   readonly lastSet: number
-  onNotice(notice: ThreadNotice): void
+  onNotice(index: number, notice: ThreadNotice): void
   /** One has died; whatever it was about to say was not said. */
   onDied(): void
   /** One was started again: what it had not journaled has to be sent again. */
@@ -76,11 +78,14 @@ export class SecondaryHost {
   }
 
   private begin(index: number, resume: boolean): HostedThread {
-    const { memory, directory, secondaryOf, lastSet, onNotice } = this.setting
+    const { memory, directory, spool, secondaryOf, lastSet, onNotice } = this.setting
     const keeps = Array.from(secondaryOf.keys()).filter((volume) => secondaryOf[volume] === index)
-    const store = (directory as SecondaryDirectory).storeOptions(index, keeps)
+    const options = (directory as SecondaryDirectory).storeOptions(index, keeps)
+    const store = { ...options, ...(spool !== undefined && { spool }) }
     const labels = index === 0 ? this.labels : new Map()
-    const thread = this.pool.start<SecondaryTask>({ index, memory, store, lastSet, resume, labels }, onNotice)
+    const thread = this.pool.start<SecondaryTask>({ index, memory, store, lastSet, resume, labels }, (notice) =>
+      onNotice(index, notice)
+    )
     this.threads[index] = thread
     thread.ended.then((cause) => this.replace(index, thread, cause))
     return thread

@@ -29,11 +29,10 @@ export class SecondaryMailbox {
     }
   }
 
-  /** The name of a set that is committed now: none before it is asked for again. */
-  takeLabel(set: number): string | undefined {
+  /** The name of a set that is committed now. It may be asked for again, when there was no room; none before it is. */
+  labelOf(set: number): string | undefined {
     this.read()
-    const label = this.labels.get(set)
-    for (const other of this.labels.keys()) if (other <= set) this.labels.delete(other)
-    return label
+    for (const other of this.labels.keys()) if (other < set) this.labels.delete(other)
+    return this.labels.get(set)
   }
 }

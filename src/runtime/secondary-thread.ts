@@ -5,7 +5,7 @@ import { clockMicroseconds } from '../memory/clock.ts'
 import type { Parking } from '../memory/parking.ts'
 import { SetReceiver } from '../protocol/set-receiver.ts'
 import { FileSetStore } from '../secondary/file-store.ts'
-import { runDutyCycle, untilItEnds } from './duty-cycle.ts'
+import { recordOf, runDutyCycle, untilItEnds } from './duty-cycle.ts'
 import { openArenas, openLink } from './group-memory.ts'
 import type { SecondaryTask, ThreadNotice, ThreadOutcome } from './messages.ts'
 import { SecondaryMailbox } from './secondary-mailbox.ts'
@@ -34,7 +34,7 @@ function receiveSets(task: SecondaryTask): void {
       links: memory.drains.map((row) => openLink(memory, row[index] as SharedArrayBuffer)),
       arenas,
       beforeRebuild: () => mailbox.read(),
-      labelOf: (set) => mailbox.takeLabel(set),
+      labelOf: (set) => mailbox.labelOf(set),
       lastSet: task.lastSet,
       resume: task.resume === true,
       surroundings: {
@@ -42,7 +42,8 @@ function receiveSets(task: SecondaryTask): void {
         ring: () => {
           if (board.pressDoorbell()) tell({ type: 'ring' })
         }
-      }
+      },
+      onNoSpace: (error) => tell({ type: 'no-space', error: recordOf(error) })
     },
     store
   )
@@ -54,6 +55,9 @@ function receiveSets(task: SecondaryTask): void {
         step: () => receiver.step(),
         attend: () => 0,
         doze: () => {},
+        get dueInMs() {
+          return receiver.dueInMs
+        },
         get isOver() {
           return board.loadShutdown() !== 0
         }

@@ -1,33 +1,37 @@
 import { TidemarkError } from '../errors.ts'
-import { type Board, STAT_HELD_BYTES, STAT_REJECTED } from '../memory/board.ts'
+import { type Board, STAT_REJECTED } from '../memory/board.ts'
+import type { Coordinator } from '../protocol/coordinator.ts'
 import type { Membership } from '../protocol/membership.ts'
 import type { ThreadedComponents } from './component-host.ts'
 import type { MemberRequests } from './member-requests.ts'
 import type { ControlNotice } from './messages.ts'
+import { Pressure } from './pressure.ts'
 
 export interface SignsSetting {
   readonly board: Board
   readonly membership: Membership
   readonly components: ThreadedComponents
   readonly requests: MemberRequests
-  /** Slots of the members. */
-  members(): readonly number[]
+  readonly coordinator: Coordinator
+  /** Of the spool, if there is one. */
+  readonly limitBytes: number | undefined
   tell(notice: ControlNotice): void
 }
 
 /** What the host is shown of the group as it goes: states of components, spares, pressure, rejected updates. */
 export class Signs {
   private readonly setting: SignsSetting
-  private pressure = false
+  private readonly pressure: Pressure
   private rejected = 0
   private spares: readonly number[] = []
 
   constructor(setting: SignsSetting) {
     this.setting = setting
+    this.pressure = new Pressure(setting)
   }
 
   step(): void {
-    this.tellPressure()
+    this.pressure.step()
     this.tellRejected()
     this.show()
   }
@@ -44,19 +48,6 @@ export class Signs {
     if (spares.join() === this.spares.join()) return
     this.spares = spares
     tell({ type: 'spares', ids: spares })
-  }
-
-  private tellPressure(): void {
-    const { board, members, tell } = this.setting
-    let pressure = false
-    let heldBytes = 0
-    for (const slot of members()) {
-      if (board.loadPressure(slot) === 1) pressure = true
-      heldBytes += (board.statistics[slot] as Float64Array)[STAT_HELD_BYTES] as number
-    }
-    if (pressure === this.pressure) return
-    this.pressure = pressure
-    tell({ type: 'pressure', state: pressure ? 'begin' : 'end', heldBytes })
   }
 
   /** Block 334: an update came to a component that may not hold it. A bug of ours; its sender stops. */

@@ -18,6 +18,7 @@ const SHAPE: GroupShape = {
   mirrors: 1,
   volumes: VOLUMES,
   secondaries: 0,
+  hasSpool: false,
   componentMemoryBytes: 1 * 2 ** 20,
   metadataOnly: false
 }

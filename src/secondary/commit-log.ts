@@ -97,9 +97,13 @@ export class CommitLog {
     const record = encodeCommit(commit)
     try {
       writeFully(this.fd, record, 0, record.length, this.length)
-      fs.fdatasyncSync(this.fd)
     } catch (cause) {
       throw ioError('write', this.file, cause)
+    }
+    try {
+      fs.fdatasyncSync(this.fd)
+    } catch (cause) {
+      throw ioError('sync', this.file, cause)
     }
     this.length += record.length
     this.keep(commit, record.length)

@@ -8,6 +8,7 @@ import { CommitLog, readCommits } from './commit-log.ts'
 import { type Layout, layoutOf } from './format.ts'
 import { Images, type StoreVolume } from './images.ts'
 import { Journal } from './journal.ts'
+import { KeptSetReader } from './kept-set-reader.ts'
 import { checkLeft, checkManifests, readLeft } from './left-segments.ts'
 import { waitingCommits } from './recover.ts'
 import { StateFile } from './state.ts'
@@ -27,6 +28,8 @@ export interface FileSetStoreOptions {
   readonly keeps: readonly number[]
   /** The last set of the time before. */
   readonly lastSet: number
+  /** Where the spool's segments are, if there is a spool. */
+  readonly spool?: string
   /** Journal segments are changed after this many bytes. */
   readonly segmentBytes?: number
 }
@@ -52,6 +55,8 @@ export class FileSetStore implements SetStore {
   /** The predecessor may have begun to apply what is applied next, and what is being applied. */
   private maybeBegun = false
   private isRedone = false
+  /** The set that is taken from the spool. */
+  private kept: KeptSetReader | null = null
 
   constructor(options: FileSetStoreOptions) {
     const layout = layoutOf(options.directory)
@@ -113,6 +118,19 @@ export class FileSetStore implements SetStore {
     this.journal.begin(set)
   }
 
+  beginKept(set: number): void {
+    const { spool, keeps } = this.options
+    this.closeKept()
+    if (spool === undefined) throw new Error(`set ${set} is in a spool that is not there`)
+    this.kept = new KeptSetReader(spool, set, new Set(keeps))
+    this.begin(set)
+  }
+
+  takeSome(): boolean {
+    const { kept } = this
+    return kept === null || kept.takeSome(this.journal)
+  }
+
   append(arena: Arena, address: number): void {
     this.journal.append(arena, address)
   }
@@ -125,6 +143,7 @@ export class FileSetStore implements SetStore {
     const part = this.journal.sync()
     this.parts.push(part)
     this.lastSynced = this.lastBegun
+    this.closeKept()
     return factsOf(part)
   }
 
@@ -134,16 +153,18 @@ export class FileSetStore implements SetStore {
     if (set <= securedSet) throw this.outOfOrder('committed', set, securedSet)
     // What was journaled before and has no record of its own is secured with it.
     const first = this.parts.find((part) => part.set > securedSet && part.set < set)?.set
-    // In this order: what the state calls secured has its record.
-    commits.append({
-      set,
-      time: consistencyTime,
-      updates,
-      bytes,
-      parts,
-      ...(first !== undefined && { first }),
-      ...(label !== undefined && { label })
-    })
+    // In this order: what the state calls secured has its record. It is there already when there was no room for the state.
+    if (commits.find(set) === undefined) {
+      commits.append({
+        set,
+        time: consistencyTime,
+        updates,
+        bytes,
+        parts,
+        ...(first !== undefined && { first }),
+        ...(label !== undefined && { label })
+      })
+    }
     this.state.secure(set, consistencyTime)
   }
 
@@ -206,11 +227,17 @@ export class FileSetStore implements SetStore {
   }
 
   close(): void {
+    this.closeKept()
     this.journal.close()
     this.images.close()
     this.sums?.close()
     this.state.close()
     this.commits?.close()
+  }
+
+  private closeKept(): void {
+    this.kept?.close()
+    this.kept = null
   }
 
   /** The files of what they have in common are synced when they are opened: what is read here is durable. */

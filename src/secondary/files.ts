@@ -15,7 +15,7 @@ function failed(code: TidemarkErrorCode, action: string, file: string, cause: un
   const errno = errnoOf(cause)
   if (!(cause instanceof Error) || cause instanceof TidemarkError || errno === undefined) return cause
   const reason = cause.message
-  return new TidemarkError(code, `cannot ${action} ${file}: ${reason}`, { path: file, errno }, { cause })
+  return new TidemarkError(code, `cannot ${action} ${file}: ${reason}`, { path: file, errno, action }, { cause })
 }
 
 /** What a failed call on an open directory means: no space can be helped, anything else says that the disk is not to be trusted. */

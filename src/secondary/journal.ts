@@ -78,7 +78,7 @@ export class Journal {
   private readonly spare: FloatTable[] = []
   /** A failed sync: nothing more is journaled. */
   private broken: unknown = null
-  /** A failed write: the part cannot go on, it can only begin again. */
+  /** A failed write: the part cannot go on, it can only begin again. For want of room it can: the block is written again. */
   private interrupted: unknown = null
 
   // The part that is being received.
@@ -155,11 +155,25 @@ export class Journal {
     const length = zero ? (floats[half + RECORD_PAYLOAD] as number) : stored
     const offset = floats[half + RECORD_OFFSET] as number
     const sequence = floats[half + RECORD_SEQUENCE] as number
-    const size = this.options.sizes[volume] ?? -1
+    const setLow = ints[at + RECORD_SET] as number
     // Anything else is a bug of ours or spoilt memory; neither may get as far as an image.
-    if (!(offset >= 0 && length >= 0 && offset + length <= size && (ints[at + RECORD_SET] as number) === this.setLow)) {
-      this.refuse(volume, offset, length, ints[at + RECORD_SET] as number)
-    }
+    if (setLow !== this.setLow) this.refuse(volume, offset, length, setLow)
+    this.add(volume, zero, offset, length, sequence, arena.bytes, address + HEADER_BYTES)
+  }
+
+  /** The update whose data lie there; they stay as they are until `gather`. */
+  add(
+    volume: number,
+    zero: boolean,
+    offset: number,
+    length: number,
+    sequence: number,
+    bytes: Buffer,
+    from: number
+  ): void {
+    const stored = zero ? 0 : length
+    const size = this.options.sizes[volume] ?? -1
+    if (!(offset >= 0 && length >= 0 && offset + length <= size)) this.refuse(volume, offset, length, this.setLow)
     if (
       this.blockUpdates === BLOCK_MOST_UPDATES ||
       this.views.length >= MOST_VIEWS - 2 ||
@@ -182,7 +196,7 @@ export class Journal {
     this.headFloats[(entry >>> 3) + 2] = length
     this.headFloats[(entry >>> 3) + 3] = sequence
     this.blockUpdates++
-    if (stored > 0) this.addData(arena, address + HEADER_BYTES, stored)
+    if (stored > 0) this.addData(bytes, from, stored)
   }
 
   /** Writes what was appended and still lies in memory that was lent. */
@@ -221,9 +235,12 @@ export class Journal {
     if (this.spare.length < SPARE_TABLES) this.spare.push(part.frames)
   }
 
-  /** Sets up to it are in the images, and that is durably marked: segments that hold only such are removed. */
-  release(upTo: number): void {
-    while (this.segments.length > 1) {
+  /**
+   * Sets up to it are in the images, and that is durably marked: segments that hold only such are removed.
+   * @param least  so many stay
+   */
+  release(upTo: number, least = 1): void {
+    while (this.segments.length > least) {
       const segment = this.segments[0] as Segment
       if (segment.lastSet > upTo) return
       this.segments.shift()
@@ -233,6 +250,13 @@ export class Journal {
 
   close(): void {
     for (const segment of this.segments.splice(0)) fs.closeSync(segment.fd)
+  }
+
+  /** The part that is being received is not wanted any more. */
+  abandon(): void {
+    if (this.frames === null) return
+    this.resetBlock()
+    this.dropUnfinished()
   }
 
   private current(): Segment {
@@ -282,13 +306,13 @@ export class Journal {
     }
   }
 
-  private addData(arena: Arena, from: number, length: number): void {
+  private addData(bytes: Buffer, from: number, length: number): void {
     if (length <= COPIED_BYTES) {
-      arena.bytes.copy(this.copied, this.copiedLength, from, from + length)
+      bytes.copy(this.copied, this.copiedLength, from, from + length)
       this.copiedLength += length
     } else {
       this.endPiece()
-      this.views.push(arena.bytes.subarray(from, from + length))
+      this.views.push(bytes.subarray(from, from + length))
     }
     this.blockData += length
   }
@@ -306,11 +330,11 @@ export class Journal {
     const frames = this.frames as FloatTable
     const headBytes = BLOCK_HEADER_BYTES + this.blockUpdates * BLOCK_ENTRY_BYTES
     const dataAt = this.current().length + headBytes
+    this.writeBlock(KIND_UPDATES, this.blockUpdates, this.blockData)
     for (let row = frames.length - this.blockUpdates; row < frames.length; row++) {
       const position = frames.get(row, FRAME_POSITION)
       if (position >= 0) frames.set(row, FRAME_POSITION, dataAt + position)
     }
-    this.writeBlock(KIND_UPDATES, this.blockUpdates, this.blockData)
     this.data += this.blockData
     this.resetBlock()
   }
@@ -322,7 +346,7 @@ export class Journal {
     headWords[BLOCK_KIND] = kind
     headWords[BLOCK_COMPONENT] = this.options.component
     headFloats[BLOCK_SET] = this.set
-    headFloats[BLOCK_ORDINAL] = this.ordinal++
+    headFloats[BLOCK_ORDINAL] = this.ordinal
     headFloats[BLOCK_UPDATES] = updates
     headFloats[BLOCK_DATA] = data
     const headBytes = BLOCK_HEADER_BYTES + (kind === KIND_UPDATES ? updates * BLOCK_ENTRY_BYTES : 0)
@@ -337,9 +361,11 @@ export class Journal {
     try {
       writeAllFully(segment.fd, [this.head.subarray(0, headBytes), ...this.views], length, segment.length)
     } catch (cause) {
-      this.interrupted = ioError('write', segment.path, cause)
-      throw this.interrupted
+      const error = ioError('write', segment.path, cause)
+      if (!(error instanceof TidemarkError) || error.code !== 'TIDEMARK_NO_SPACE') this.interrupted = error
+      throw error
     }
+    this.ordinal++
     segment.length += length
   }
 

@@ -46,6 +46,8 @@ export class Checker {
   private readonly model: Uint8Array[]
   private readonly journaled = new Map<number, StoredUpdate[]>()
   private readonly parts = new Map<number, number>()
+  /** Sets that are whole in the spool. */
+  private readonly kept = new Set<number>()
   private latestSet: number
   private readonly volumeSet: number[]
   private readonly volumeSequence: number[]
@@ -142,9 +144,9 @@ export class Checker {
     if (this.scenario.secondaries > 0) this.compare(images, `after the group was suspended at set ${this.modelled}`)
   }
 
-  /** Secured, or whole in the journals of all secondary components. */
+  /** Secured, or whole in the spool, or in the journals of all secondary components. */
   private isAtSecondary(set: number): boolean {
-    if (set <= this.secured) return true
+    if (set <= this.secured || this.kept.has(set)) return true
     const { secondaries } = this.scenario
     return secondaries > 0 && (this.parts.get(set) ?? 0) === secondaries
   }
@@ -181,7 +183,8 @@ export class Checker {
       for (const update of list) {
         const address = update.copies.get(slot)
         if (address === undefined || address < from || address >= to) continue
-        if (update.set > this.secured) throw new Violation('I1', `component ${slot} discards an unsecured update`)
+        if (update.set > this.secured && !this.kept.has(update.set))
+          throw new Violation('I1', `component ${slot} discards an unsecured update`)
         update.copies.delete(slot)
       }
     }
@@ -218,6 +221,22 @@ export class Checker {
     this.parts.set(set, (this.parts.get(set) ?? 0) + 1)
   }
 
+  /** The spool says that it keeps this set: it must have what a secondary would have to have. */
+  keptInSpool(set: number, updates: readonly StoredUpdate[]): void {
+    if (set <= this.secured) return
+    if (this.kept.has(set)) throw new Violation('I4', `set ${set} came into the spool twice`)
+    this.checkWhole(set, updates, 'spool')
+    this.kept.add(set)
+  }
+
+  removedFromSpool(upTo: number): void {
+    for (const set of this.kept) {
+      if (set > upTo) continue
+      if (set > this.secured) throw new Violation('I1', `the spool has removed set ${set}, which is not secured`)
+      this.kept.delete(set)
+    }
+  }
+
   /** What a source has put, from one position up to another. */
   putSince(source: number, from: number, to: number): readonly PrimaryWrite[] {
     return (this.updates[source] as Update[]).slice(from, to)
@@ -232,13 +251,20 @@ export class Checker {
     this.secured = last
   }
 
-  /** Set c is declared secured: its acknowledged updates must be there, each once; those may lack that another one hides. */
+  /** Set c is declared secured: all of it must be there. */
   private committedOne(set: number): void {
     const parts = this.parts.get(set) ?? 0
     if (parts < this.scenario.secondaries) throw new Violation('I2', `set ${set} was committed with parts missing`)
     if (parts > this.scenario.secondaries) throw new Violation('I4', `a part of set ${set} was journaled twice`)
-    const expected = this.bySet.get(set) ?? []
     const stored = this.journaled.get(set) ?? []
+    this.checkWhole(set, stored, 'journal')
+    this.leftOut += (this.bySet.get(set)?.length ?? 0) - stored.length
+    this.journaled.delete(set)
+  }
+
+  /** The acknowledged updates of the set are there, each once, as they were issued; those may lack that another one hides. */
+  private checkWhole(set: number, stored: readonly StoredUpdate[], where: string): void {
+    const expected = this.bySet.get(set) ?? []
     const seen = new Set<string>()
     for (const update of stored) {
       const name = `${update.source}:${update.position}`
@@ -252,12 +278,10 @@ export class Checker {
         throw new Violation('I2', `update ${name} has other contents at the secondary`)
       }
     }
-    if (seen.size < expected.length) this.checkLeftOut(set, expected, stored)
-    this.leftOut += expected.length - seen.size
-    this.journaled.delete(set)
+    if (seen.size < expected.length) this.checkLeftOut(set, where, expected, stored)
   }
 
-  private checkLeftOut(set: number, expected: readonly Update[], stored: readonly StoredUpdate[]): void {
+  private checkLeftOut(set: number, where: string, expected: readonly Update[], stored: readonly StoredUpdate[]): void {
     const isThere = (update: Update): boolean =>
       stored.some(({ volume, sequence }) => volume === update.volume && sequence === update.sequence)
     const isHidden = ({ volume, offset, length, sequence }: Update): boolean =>
@@ -272,7 +296,7 @@ export class Checker {
     if (lacking === undefined) return
     const { volume, offset, length } = lacking
     const what = `${length} bytes at ${offset} of volume ${volume}`
-    throw new Violation('I2', `the journal of set ${set} lacks an update of ${what}`)
+    throw new Violation('I2', `the ${where} of set ${set} lacks an update of ${what}`)
   }
 
   /** Sets that hold nothing, or of a world without secondary, are secured without a journal. */

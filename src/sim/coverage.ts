@@ -33,6 +33,20 @@ export interface Coverage {
   /** Updates that were not sent: a later one of their set overwrites them. */
   leftOut: number
   views: number
+  /** Sets that came into the spool; that were taken from it; of those some had been on their way to the secondary before. */
+  kept: number
+  unspooled: number
+  givenUp: number
+  /** Deaths of the spool; of components, and of secondary components, while something was in the spool; views that changed then. */
+  spoolDeaths: number
+  deathsWhileSpooling: number
+  secondaryDeathsWhileSpooling: number
+  viewsWhileSpooling: number
+  /** Groups that were suspended since there was no memory for bytes that had to be fetched again. */
+  noRoom: number
+  /** Secondary components that stood still; writes for which there was no room. */
+  stalls: number
+  fullDisks: number
 }
 
 const NAMES: readonly (keyof Coverage)[] = [
@@ -62,7 +76,17 @@ const NAMES: readonly (keyof Coverage)[] = [
   'named',
   'namedIdle',
   'leftOut',
-  'views'
+  'views',
+  'kept',
+  'unspooled',
+  'givenUp',
+  'spoolDeaths',
+  'deathsWhileSpooling',
+  'secondaryDeathsWhileSpooling',
+  'viewsWhileSpooling',
+  'noRoom',
+  'stalls',
+  'fullDisks'
 ]
 
 export function emptyCoverage(): Coverage {

@@ -1,9 +1,13 @@
+import { TidemarkError } from '../errors.ts'
 import type { ComponentHost } from '../protocol/membership.ts'
 import type { Random } from './random.ts'
 import { type FaultRates, NO_FAULTS } from './scenario.ts'
 import type { Actor } from './scheduler.ts'
 import { Killed } from './scheduler.ts'
 import type { World, WorldOptions } from './world.ts'
+
+/** The name of that actor. */
+export const SPOOL = 'spool'
 
 /** Something that the control thread learns, or that comes about, a while after its cause. */
 interface Event {
@@ -130,14 +134,32 @@ export class Faults implements ComponentHost {
     const { scheduler } = this.world
     if (this.killAt.includes(scheduler.accesses) && actor.slot >= 0) throw new Killed(actor)
     if (this.condemned.size > 0 && this.condemned.delete(actor)) throw new Killed(actor)
-    const { kill, hang, killSecondary } = this.rates
-    if (actor.name.startsWith('secondary') && killSecondary > 0 && this.random.chance(killSecondary)) {
-      throw new Killed(actor)
+    const { kill, hang, killSecondary, stall } = this.rates
+    if (actor.slot < 0 && actor.parking !== undefined) {
+      if (killSecondary > 0 && this.random.chance(killSecondary)) throw new Killed(actor)
+      if (stall > 0 && actor.name !== SPOOL && this.random.chance(stall)) this.stall(actor)
     }
     if (actor.slot < 0 || actor.isDoomed) return
     if (kill > 0 && this.random.chance(this.rateNow(kill, actor.slot)) && this.mayDie(actor.slot))
       throw new Killed(actor)
     if (hang > 0 && this.random.chance(hang)) this.hang(actor)
+  }
+
+  /** A secondary component stands still, in the middle of what it does, for as long as many sets take. */
+  private stall(actor: Actor): void {
+    if (this.hung.has(actor)) return
+    this.hung.add(actor)
+    this.world.coverage.stalls++
+    this.world.scheduler.letOthers(this.random.between(100, 1000))
+    this.hung.delete(actor)
+  }
+
+  /** Something is about to be written at the secondary, or to the spool. @throws when there is no room for it */
+  writing(): void {
+    const { full } = this.rates
+    if (full === 0 || !this.random.chance(full)) return
+    this.world.coverage.fullDisks++
+    throw new TidemarkError('TIDEMARK_NO_SPACE', 'the disk has no room', { action: 'write' })
   }
 
   private rateNow(kill: number, slot: number): number {
@@ -194,8 +216,20 @@ export class Faults implements ComponentHost {
 
   private killed(actor: Actor): void {
     const { world } = this
+    const isSpooling = world.coordinator.spool?.isEmpty === false
+    if (actor.name === SPOOL) {
+      world.coverage.spoolDeaths++
+      world.story?.line('spool: dies')
+      this.later(60, () => {
+        world.startSpool(true)
+        world.coordinator.spoolReplaced()
+        world.ring()
+      })
+      return
+    }
     if (actor.slot < 0) {
       world.coverage.secondaryDeaths++
+      if (isSpooling) world.coverage.secondaryDeathsWhileSpooling++
       world.story?.line(`${actor.name}: dies`)
       const index = Number(actor.name.split(' ')[1])
       this.later(60, () => {
@@ -222,6 +256,7 @@ export class Faults implements ComponentHost {
   private countDeath(actor: Actor): void {
     const { coverage, coordinator, board } = this.world
     coverage.deaths++
+    if (coordinator.spool?.isEmpty === false) coverage.deathsWhileSpooling++
     if (!coordinator.stands) coverage.deathsInChange++
     if (coordinator.members.some((slot) => board.loadPressure(slot) === 1)) coverage.deathsWithFullMemory++
     const others = [...this.died].filter((slot) => slot !== actor.slot)
@@ -236,8 +271,9 @@ export class Faults implements ComponentHost {
     this.untold.delete(slot)
     const before = world.coordinator.members.length
     world.checker.died(slot, this.isTolerable)
-    world.overwrite(slot)
     world.membership.ended(slot)
+    // As on threads: not before the epochs are odd, so that who has read it knows that it is void.
+    world.overwrite(slot)
     if (world.coordinator.members.length < before) world.coverage.takenOver++
     world.ring()
   }

@@ -1,5 +1,5 @@
 import type { Arena } from '../memory/arena.ts'
-import { Board, type BoardLayout } from '../memory/board.ts'
+import { Board, type BoardLayout, type WayNumber } from '../memory/board.ts'
 import { Link } from '../memory/link.ts'
 import { RECORD_BYTES } from '../memory/record.ts'
 import { type SourceLayout, SourceMemory } from '../memory/source-memory.ts'
@@ -62,6 +62,30 @@ export class SimBoard extends Board {
     const value = super.loadTransfer()
     this.interleaving.point()
     return value
+  }
+  override loadEpoch(way: WayNumber): number {
+    const value = super.loadEpoch(way)
+    this.interleaving.point()
+    return value
+  }
+  override confirmEpoch(way: WayNumber): number {
+    const value = super.confirmEpoch(way)
+    this.interleaving.point()
+    return value
+  }
+  override loadSpool(): number {
+    const value = super.loadSpool()
+    this.interleaving.point()
+    return value
+  }
+  override loadUnspool(): number | undefined {
+    const value = super.loadUnspool()
+    this.interleaving.point()
+    return value
+  }
+  override storeJournaled(index: number, set: number): void {
+    super.storeJournaled(index, set)
+    this.interleaving.point()
   }
   override storeDiscarded(slot: number, set: number): void {
     super.storeDiscarded(slot, set)

@@ -11,6 +11,7 @@ import {
   RECORD_VOLUME
 } from '../memory/record.ts'
 import type { PartFacts, ResumedProgress, SetFacts, SetStore, StoreProgress } from '../protocol/set-store.ts'
+import type { SpoolDisk } from './memory-spool.ts'
 import { Violation } from './violation.ts'
 
 export interface StoredUpdate {
@@ -27,6 +28,9 @@ export interface StoredUpdate {
 /** What all secondary components of a world keep together. */
 export interface SecondaryImages {
   readonly images: readonly Uint8Array[]
+  readonly spool?: SpoolDisk
+  /** Something is about to be written: throws when there is no room. */
+  writing?(): void
   journaled(component: number, set: number, updates: readonly StoredUpdate[]): void
   committed(set: number, label: string | undefined): void
   announced(set: number): void
@@ -76,6 +80,8 @@ export class MemoryStore implements SetStore {
   private readonly disk: Disk
   private plan: StoredUpdate[] = []
   private applying = 0
+  /** Of the set that is taken from the spool: what is left. */
+  private kept: StoredUpdate[] = []
 
   constructor(component: number, shared: SecondaryImages) {
     this.component = component
@@ -103,21 +109,42 @@ export class MemoryStore implements SetStore {
     }
   }
 
+  beginKept(set: number): void {
+    const { spool } = this.shared
+    const kept = spool?.sets.get(set)
+    if (spool === undefined || kept === undefined) throw new Error(`the spool has lost set ${set}`)
+    this.begin(set)
+    spool.taken()
+    this.kept = kept.filter(({ volume }) => volume % spool.secondaries === this.component)
+  }
+
+  takeSome(): boolean {
+    this.shared.writing?.()
+    const update = this.kept.shift()
+    if (update === undefined) return true
+    this.gathered.push(update)
+    return false
+  }
+
   begin(set: number): void {
+    this.shared.writing?.()
     this.receiving = set
     this.places.length = 0
+    this.gathered = []
   }
 
   append(arena: Arena, address: number): void {
+    this.shared.writing?.()
     this.places.push({ arena, address })
   }
 
   gather(): void {
-    this.gathered = this.places.map(({ arena, address }) => readUpdate(arena, address))
+    for (const { arena, address } of this.places) this.gathered.push(readUpdate(arena, address))
     this.places.length = 0
   }
 
   sync(): PartFacts {
+    this.shared.writing?.()
     this.disk.parts.set(this.receiving, this.gathered)
     this.disk.journaled = this.receiving
     this.shared.journaled(this.component, this.receiving, this.gathered)
@@ -125,6 +152,7 @@ export class MemoryStore implements SetStore {
   }
 
   commit({ set, parts, label }: SetFacts): void {
+    this.shared.writing?.()
     this.checkManifest(set, parts)
     this.disk.committed = set
     this.shared.committed(set, label)
@@ -159,6 +187,7 @@ export class MemoryStore implements SetStore {
   }
 
   applySome(): boolean {
+    this.shared.writing?.()
     const update = this.plan.shift()
     if (update === undefined) {
       this.disk.applied = this.applying
@@ -184,7 +213,7 @@ export class MemoryStore implements SetStore {
   }
 }
 
-function factsOf(updates: readonly StoredUpdate[]): PartFacts {
+export function factsOf(updates: readonly StoredUpdate[]): PartFacts {
   return {
     updates: updates.length,
     bytes: updates.reduce((sum, { data }) => sum + (data?.length ?? 0), 0)

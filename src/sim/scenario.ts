@@ -29,6 +29,8 @@ export interface Scenario {
   readonly transactionBytes: number
   /** Data bytes of the largest update. */
   readonly largestUpdate: number
+  /** Where formed sets wait when memory is short; undefined: there is no spool. */
+  readonly spool: { readonly limitBytes: number; readonly eagerBytes: number; readonly afterMs: number } | undefined
   readonly periodMs: number
   readonly firstSet: number
   /** At an interleaving point another actor runs once in so many times; 0: never, everybody in turn. */
@@ -48,6 +50,10 @@ export interface FaultRates {
   readonly killInNeed: number
   /** At an access of a secondary component: it dies there. */
   readonly killSecondary: number
+  /** At an access of a secondary component: it stands still for long. */
+  readonly stall: number
+  /** When something is written at the secondary, or to the spool: the disk has no room. */
+  readonly full: number
   /** At a turn of the control thread: a component is added, or leaves. */
   readonly member: number
   /** A warm spare is there once in so many times. */
@@ -63,6 +69,8 @@ export const NO_FAULTS: FaultRates = {
   hang: 0,
   killInNeed: 1,
   killSecondary: 0,
+  stall: 0,
+  full: 0,
   member: 0,
   spare: 1,
   beyondMirrors: false,
@@ -79,7 +87,7 @@ export function drawScenario(random: Random): Scenario {
   // From the least that every lane needs to plenty.
   const chunks = weight * (random.chance(2) ? random.between(2, 3) : random.between(3, 12))
   const linkCapacity = random.pick([64, 128, 512])
-  const drawn: Omit<Scenario, 'metadataOnly'> = {
+  const drawn: Omit<Scenario, 'metadataOnly' | 'spool'> = {
     members,
     slots,
     mirrors,
@@ -106,10 +114,18 @@ export function drawScenario(random: Random): Scenario {
   }
   const { volumes, volumeBytes, sources, secondaries } = drawn
   const metadataOnly = secondaries > 0 && volumeBytes >= 2 * sources && (volumes + volumeBytes + sources) % 3 === 0
-  if (!metadataOnly) return { ...drawn, metadataOnly }
+  const spool = drawSpool(drawn)
+  if (!metadataOnly) return { ...drawn, metadataOnly, spool }
   // As in a real group: all that sources have posted finds room while bytes are fetched.
   const spareBytes = 4 * sources * drawn.source.bodyBytes + 256 * 2 ** CHUNK_SHIFT
-  return { ...drawn, metadataOnly, arena: arenaLayoutOf(chunks * 2 ** CHUNK_SHIFT, CHUNK_SHIFT, spareBytes) }
+  return { ...drawn, metadataOnly, spool, arena: arenaLayoutOf(chunks * 2 ** CHUNK_SHIFT, CHUNK_SHIFT, spareBytes) }
+}
+
+/** In every second world with a secondary; now and then it is small. */
+function drawSpool({ members, volumes, volumeBytes, sources, secondaries }: Omit<Scenario, 'metadataOnly' | 'spool'>) {
+  if (secondaries === 0 || (members + volumes + sources) % 2 === 1) return undefined
+  const limitBytes = volumeBytes % 4 === 0 ? 12_000 : 2 ** 40
+  return { limitBytes, eagerBytes: volumeBytes % 5 === 0 ? 0 : 2000, afterMs: volumeBytes % 3 }
 }
 
 /** A small world without chance: three components in their turns, a spare slot, one mirror, and whatever `changes` says. */
@@ -128,6 +144,7 @@ export function fixedScenario(changes: Partial<Scenario> = {}): Scenario {
     volumeBytes: 16,
     sources: 1,
     secondaries: 1,
+    spool: undefined,
     arena: arenaLayoutOf(laneWeight(slots, mirrors) * 3 * 2 ** CHUNK_SHIFT, CHUNK_SHIFT),
     linkCapacity: 64,
     source: sourceLayout(1024),
@@ -155,6 +172,8 @@ function drawFaults(random: Random): FaultRates {
     member: random.pick([0, 100, 30]),
     spare: random.pick([1, 2, 4]),
     beyondMirrors: random.chance(6),
-    slowness: random.pick([1, 1, 4, 12])
+    slowness: random.pick([1, 1, 4, 12]),
+    stall: random.pick([0, 300, 100]),
+    full: random.pick([0, 0, 0, 40])
   }
 }

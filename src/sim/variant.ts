@@ -1,6 +1,8 @@
 import type { ComponentParts } from '../protocol/component.ts'
 import type { Merging } from '../protocol/merging.ts'
-import type { SetReceiver } from '../protocol/set-receiver.ts'
+import type { PartsReceiver } from '../protocol/parts-receiver.ts'
+import type { SetLine } from '../protocol/set-line.ts'
+import type { Spool } from '../protocol/spool.ts'
 import type { ViewChanges } from '../protocol/view-changes.ts'
 import type { ViewMember } from '../protocol/view-member.ts'
 import type { MemoryStore } from './memory-store.ts'
@@ -13,8 +15,10 @@ export interface Variant {
   readonly store?: typeof MemoryStore
   readonly views?: typeof ViewChanges
   readonly merging?: typeof Merging
+  readonly line?: typeof SetLine
+  readonly spools?: typeof Spool
   readonly member?: typeof ViewMember
-  readonly receiver?: typeof SetReceiver
+  readonly partsReceiver?: typeof PartsReceiver
   /** A component that is taken for failed goes on. */
   readonly unfenced?: boolean
 }

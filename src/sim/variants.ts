@@ -2,13 +2,14 @@ import type { Arena } from '../memory/arena.ts'
 import { HeldUpdates } from '../protocol/held.ts'
 import { OutLink } from '../protocol/out-link.ts'
 import { Overwritten } from '../protocol/overwritten.ts'
+import { PartsReceiver } from '../protocol/parts-receiver.ts'
 import { Places } from '../protocol/places.ts'
-import { SetReceiver } from '../protocol/set-receiver.ts'
 import type { SourceIntake } from '../protocol/source-intake.ts'
 import { Taker } from '../protocol/take.ts'
 import { Transfer } from '../protocol/transfer.ts'
 import { FETCH_VARIANTS } from './fetch-variants.ts'
 import { MemoryStore, type StoredUpdate } from './memory-store.ts'
+import { SPOOL_VARIANTS } from './spool-variants.ts'
 import type { Variant } from './variant.ts'
 import { VIEW_VARIANTS } from './view-variants.ts'
 
@@ -73,11 +74,9 @@ class LeftOutWrongly extends Transfer {
 }
 
 /** Takes every part that it is sent for one that it does not have yet, also when only its confirm was lost. */
-class PartTakenTwice extends SetReceiver {
-  constructor(...args: ConstructorParameters<typeof SetReceiver>) {
-    super(...args)
-    const { length } = args[0].links
-    Object.defineProperty(this, 'repeated', { get: () => new Uint8Array(length) })
+class PartTakenTwice extends PartsReceiver {
+  protected override isJournaled(): boolean {
+    return false
   }
 }
 
@@ -112,8 +111,9 @@ export const VARIANTS: readonly Variant[] = [
   {
     name: 'part-applied-twice',
     breaks: 'a part that is sent again after its confirm was lost is taken as new',
-    receiver: PartTakenTwice
+    partsReceiver: PartTakenTwice
   },
   ...VIEW_VARIANTS,
-  ...FETCH_VARIANTS
+  ...FETCH_VARIANTS,
+  ...SPOOL_VARIANTS
 ]

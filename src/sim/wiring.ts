@@ -11,7 +11,7 @@ export interface Wiring {
   readonly places: readonly Place[]
   readonly arenas: readonly Arena[]
   readonly tables: readonly SetTables[]
-  /** By slot and secondary component. */
+  /** By slot and secondary component; the last one leads to the spool. */
   readonly drains: readonly (readonly Link[])[]
 }
 
@@ -29,7 +29,7 @@ export function wire(
     new SimLink(new SharedArrayBuffer(linkBytes(linkCapacity)), linkCapacity, interleaving, slowness())
   const arenas = each(() => new Arena(Arena.allocate(scenario.arena), scenario.arena))
   const links = each(() => each(link))
-  const drains = each(() => Array.from({ length: secondaries }, link))
+  const drains = each(() => Array.from({ length: secondaries + (scenario.spool === undefined ? 0 : 1) }, link))
   const tables = each(() => new SetTables(new SharedArrayBuffer(setTablesBytes(volumes)), volumes))
   const places = each(
     (slot): Place => ({
@@ -44,7 +44,8 @@ export function wire(
       incoming: links.map((row) => row[slot] as Link),
       tables: tables[slot] as SetTables,
       chunks: new ChunkTable(ChunkTable.allocate(scenario.arena.chunks + scenario.arena.spareChunks)),
-      secondaries: drains[slot] as Link[],
+      secondaries: (drains[slot] as Link[]).slice(0, secondaries),
+      spool: drains[slot]?.[secondaries],
       metadataOnly: scenario.metadataOnly,
       secondaryOf: Uint8Array.from({ length: volumes }, (_unused, volume) => volume % Math.max(1, secondaries)),
       surroundings

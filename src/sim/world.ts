@@ -1,20 +1,23 @@
 import { CHUNK_MOVING } from '../memory/chunk-table.ts'
 import type { Link } from '../memory/link.ts'
+import type { Parking } from '../memory/parking.ts'
 import type { BackupComponent } from '../protocol/component.ts'
 import { LossError } from '../protocol/conservation.ts'
 import { Coordinator } from '../protocol/coordinator.ts'
 import { Membership } from '../protocol/membership.ts'
 import { type FinalPositions, forEachHeld } from '../protocol/rebuild.ts'
-import type { SetProgress } from '../protocol/set-line.ts'
+import { SetLine, type SetProgress } from '../protocol/set-line.ts'
 import { SetReceiver } from '../protocol/set-receiver.ts'
 import { arenaOf, type Place, type Surroundings } from '../protocol/setting.ts'
+import { SpoolKeeper } from '../protocol/spool-keeper.ts'
 import { ViewChanges } from '../protocol/view-changes.ts'
 import { type ViewFacts, ViewMember } from '../protocol/view-member.ts'
 import { Checker } from './checker.ts'
 import { type Coverage, emptyCoverage } from './coverage.ts'
-import { Faults } from './faults.ts'
+import { Faults, SPOOL } from './faults.ts'
 import { observedPlaces, SimBoard, SimSourceMemory } from './instrumented.ts'
 import { ToldBoard, toldCutBack, toldTransfer, toldViews } from './listening.ts'
+import { MemorySpool, type SpoolDisk } from './memory-spool.ts'
 import { MemoryStore, type SecondaryImages } from './memory-store.ts'
 import { Primary } from './primary.ts'
 import { Random } from './random.ts'
@@ -25,6 +28,12 @@ import { Story } from './story.ts'
 import type { Variant } from './variant.ts'
 import { Violation } from './violation.ts'
 import { type Wiring, wire } from './wiring.ts'
+
+/** One that waits for room on its disk goes on by itself. */
+interface Patient {
+  readonly dueInMs: number
+  step(): number
+}
 
 export interface WorldOptions {
   readonly variant?: Variant | undefined
@@ -57,6 +66,8 @@ export class World {
   readonly members: (ViewMember | undefined)[] = []
   /** What was lost, when the group had to say so. */
   loss: LossError | undefined
+  /** A component has said that it has no memory for bytes that it has to fetch: the group is suspended. */
+  private hasNoRoom = false
   private readonly options: WorldOptions
   /** Whether a component that is taken for failed is really ended. */
   readonly fences: boolean
@@ -67,6 +78,9 @@ export class World {
   private readonly wiring: Wiring
   private readonly surroundings: Surroundings
   private readonly images: SecondaryImages
+  private readonly spoolDisk: SpoolDisk
+  private readonly patients = new Map<Actor, Patient>()
+  private patientsDueAt = Number.POSITIVE_INFINITY
   private readonly primary: Primary
   /** By slot: fetched bytes on their way to the component. */
   private readonly mail: { view: number; id: number; bytes: Uint8Array }[][] = []
@@ -120,6 +134,8 @@ export class World {
         periodMs: scenario.periodMs,
         secondaries,
         metadataOnly: scenario.metadataOnly,
+        spool: scenario.spool,
+        shortAfterMs: scenario.spool?.afterMs ?? 0,
         firstSet: scenario.firstSet,
         raiseCeiling: () => {},
         onSet: (progress) => this.onSet(progress),
@@ -127,6 +143,8 @@ export class World {
         publishFinal: (positions) => this.publish(positions),
         onView: (view) => this.onView(view),
         ...(options.variant?.merging && { merging: options.variant.merging }),
+        line: countedLine(this.coverage, options.variant?.line),
+        ...(options.variant?.spools && { spools: options.variant.spools }),
         views: this.story === undefined ? (views ?? ViewChanges) : toldViews(this.story, views)
       },
       this.nowMs
@@ -143,8 +161,10 @@ export class World {
     for (let slot = 0; slot < scenario.members; slot++) this.startComponent(slot, scenario.firstSet | 0)
     this.sources = Array.from({ length: scenario.sources }, (_, id) => this.openSource(id))
     const images = Array.from({ length: volumes }, () => new Uint8Array(scenario.volumeBytes))
+    this.spoolDisk = this.makeSpoolDisk()
     this.images = this.sharedImages(images)
     for (let index = 0; index < secondaries; index++) this.startSecondary(index, false)
+    if (scenario.spool !== undefined) this.startSpool(false)
     const isDue = (): boolean => this.rung || this.nowMs >= this.dueAt || this.isPending
     this.scheduler.add(new Actor('control', () => this.stepControl(), { isDue }))
     this.story?.begin()
@@ -152,9 +172,9 @@ export class World {
 
   /** Runs `steps` turns of whoever chance picks, then heals, and lets everything come to its end (I6). */
   run(steps: number): void {
-    for (let n = 0; n < steps && this.loss === undefined; n++) this.turn()
-    if (this.loss === undefined) this.settle()
-    else this.finishSecondary()
+    for (let n = 0; n < steps && !this.isSuspended; n++) this.turn()
+    if (this.isSuspended) this.finishSecondary()
+    else this.settle()
     this.coverage.updates = this.checker.acknowledgedUpdates
     this.coverage.transactions = this.sources.reduce((total, source) => total + source.transactions, 0)
     this.coverage.waits = this.count((component) => component.taker.waits)
@@ -202,9 +222,8 @@ export class World {
 
   startSecondary(index: number, resume: boolean): Actor {
     const Store = this.options.variant?.store ?? MemoryStore
-    const Receiver = this.options.variant?.receiver ?? SetReceiver
     const { board, surroundings } = this
-    const receiver = new Receiver(
+    const receiver = new SetReceiver(
       {
         index,
         board,
@@ -213,12 +232,47 @@ export class World {
         lastSet: this.scenario.firstSet - 1,
         surroundings,
         resume,
-        labelOf: (set) => this.labels.get(set)
+        labelOf: (set) => this.labels.get(set),
+        ...(this.options.variant?.partsReceiver && { parts: this.options.variant.partsReceiver })
       },
       new Store(index, this.images)
     )
-    const parking = board.parking[this.scenario.slots + index]
-    return this.scheduler.add(new Actor(`secondary ${index}`, () => receiver.step(), parking && { parking }))
+    return this.addPatient(`secondary ${index}`, receiver, board.parking[this.scenario.slots + index] as Parking)
+  }
+
+  startSpool(resume: boolean): Actor {
+    const { board, surroundings, wiring, scenario } = this
+    const { partsReceiver } = this.options.variant ?? {}
+    const keeper = new SpoolKeeper(
+      {
+        board,
+        links: wiring.drains.map((row) => row[scenario.secondaries] as Link),
+        arenas: wiring.arenas,
+        lastSet: scenario.firstSet - 1,
+        surroundings,
+        resume,
+        ...(partsReceiver && { parts: partsReceiver })
+      },
+      new MemorySpool(this.spoolDisk)
+    )
+    return this.addPatient(SPOOL, keeper, board.spoolParking)
+  }
+
+  /** It may have to do something though nobody wakes it. */
+  private addPatient(name: string, agent: Patient, parking: Parking): Actor {
+    const actor = this.scheduler.add(new Actor(name, () => agent.step(), { parking }))
+    this.patients.set(actor, agent)
+    return actor
+  }
+
+  private rousePatients(): void {
+    const due: number[] = []
+    for (const [actor, agent] of this.patients) {
+      if (!this.scheduler.actors.includes(actor)) this.patients.delete(actor)
+      else if (agent.dueInMs <= 0) actor.parking?.rouse()
+      else due.push(this.nowMs + agent.dueInMs)
+    }
+    this.patientsDueAt = Math.min(...due, Number.POSITIVE_INFINITY)
   }
 
   /** Its memory is gone: whoever reads it reads nonsense. */
@@ -254,7 +308,9 @@ export class World {
   private turn(): void {
     if (this.scheduler.turn()) return
     const { actors } = this.scheduler
-    if (!actors.some((other) => other.isAwake)) this.nowMs = Math.max(this.nowMs, this.dueAt)
+    this.rousePatients()
+    if (!actors.some((other) => other.isAwake))
+      this.nowMs = Math.max(this.nowMs, Math.min(this.dueAt, this.patientsDueAt))
     else if (this.random.chance(4)) this.nowMs += this.random.below(3)
   }
 
@@ -264,11 +320,15 @@ export class World {
     this.faults.heal()
     const posted = this.sources.reduce((total, source) => total + source.posted, 0)
     const bound = this.scheduler.steps + (20_000 + posted * 100) * this.scenario.faults.slowness
-    while (!this.isSettled() && this.loss === undefined) {
+    while (!this.isSettled() && !this.isSuspended) {
       if (this.scheduler.steps > bound) throw new Violation('I6', `no end after ${bound} steps: ${this.describe()}`)
       this.turn()
     }
-    if (this.loss !== undefined) this.finishSecondary()
+    if (this.isSuspended) this.finishSecondary()
+  }
+
+  private get isSuspended(): boolean {
+    return this.loss !== undefined || this.hasNoRoom
   }
 
   private isSettled(): boolean {
@@ -279,7 +339,12 @@ export class World {
   private finishSecondary(): void {
     this.faults.heal()
     const secondaries = this.scheduler.actors.filter(({ name }) => name.startsWith('secondary'))
-    for (let turns = 0; turns < 10_000; turns++) for (const actor of secondaries) this.scheduler.stepActor(actor)
+    for (let turns = 0; turns < 10_000; turns++) {
+      // One that waits for room tries again after a while.
+      this.nowMs++
+      this.rousePatients()
+      for (const actor of secondaries) this.scheduler.stepActor(actor)
+    }
     this.checker.isWhole(this.images.images)
     this.story?.line(`secondary: stays as it was after set ${this.coordinator.appliedSet}`)
   }
@@ -337,6 +402,7 @@ export class World {
 
   private onView(view: number): void {
     this.coverage.views++
+    if (this.coordinator.spool?.isEmpty === false) this.coverage.viewsWhileSpooling++
     this.faults.viewStands()
     this.membership.viewStands()
     const members = this.coordinator.members
@@ -346,13 +412,13 @@ export class World {
 
   private readonly heldBy = (slot: number): number[] => {
     const addresses: number[] = []
-    const secured = this.coordinator.securedSet | 0
+    const secured = this.coordinator.releasedSet | 0
     forEachHeld(this.placeOf(slot), secured, (address) => addresses.push(address))
     return addresses
   }
 
   private stepControl(): number {
-    if (this.loss !== undefined) return 0
+    if (this.isSuspended) return 0
     this.rung = false
     this.faults.tell()
     this.primary.step((request, bytes) => {
@@ -367,7 +433,16 @@ export class World {
       if (!(error instanceof LossError)) throw error
       this.lose(error)
     }
+    this.checkRoom()
     return 1
+  }
+
+  /** As the control thread does. Only where bytes have to be fetched may it come to that here. */
+  private checkRoom(): void {
+    if (!this.scenario.metadataOnly) return
+    if (!this.coordinator.members.some((slot) => this.board.loadNoRoom(slot) === 1)) return
+    this.hasNoRoom = true
+    this.coverage.noRoom++
   }
 
   /** The group says that something is lost: it must be so. */
@@ -412,9 +487,26 @@ export class World {
     return this.members.reduce((sum, member) => sum + (member?.component === undefined ? 0 : of(member.component)), 0)
   }
 
+  private makeSpoolDisk(): SpoolDisk {
+    return {
+      sets: new Map(),
+      secondaries: this.scenario.secondaries,
+      writing: () => this.faults.writing(),
+      kept: (set, updates) => {
+        this.coverage.kept++
+        this.story?.line(`spool: keeps set ${set}`)
+        this.checker.keptInSpool(set, updates)
+      },
+      taken: () => this.coverage.unspooled++,
+      removed: (upTo) => this.checker.removedFromSpool(upTo)
+    }
+  }
+
   private sharedImages(images: readonly Uint8Array[]): SecondaryImages {
     return {
       images,
+      spool: this.spoolDisk,
+      writing: () => this.faults.writing(),
       journaled: (component, set, updates) => {
         this.story?.journaled(component, set, updates)
         this.checker.journal(set, updates)
@@ -429,6 +521,15 @@ export class World {
         this.checker.applied(set, images)
         this.story?.line(`secondary: the volumes are what the primary's were when set ${set} closed`)
       }
+    }
+  }
+}
+
+function countedLine(coverage: Coverage, base: typeof SetLine = SetLine): typeof SetLine {
+  return class extends base {
+    protected override giveUpTransfer(set: number): void {
+      coverage.givenUp++
+      super.giveUpTransfer(set)
     }
   }
 }

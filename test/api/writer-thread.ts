@@ -7,6 +7,13 @@ export type WriterTask =
   | { readonly kind: 'attach twice' }
   /** Writes numbers to all blocks of `volume`, round after round, until told to stop; tells what it wrote last. */
   | { readonly kind: 'never pause'; readonly blockBytes: number; readonly blocks: number }
+  /** The same, so many blocks a second, as far as the group takes them. */
+  | {
+      readonly kind: 'steady'
+      readonly blockBytes: number
+      readonly blocks: number
+      readonly perSecond: number
+    }
   /** Writes 1, 2, 3 ... to `volumes`, each awaited, until told to stop; tells the last number. */
   | { readonly kind: 'count'; readonly volumes: readonly string[]; readonly offset: number }
 
@@ -27,6 +34,8 @@ async function run(): Promise<unknown> {
       }
     case 'never pause':
       return neverPause(task.blockBytes, task.blocks)
+    case 'steady':
+      return neverPause(task.blockBytes, task.blocks, task.perSecond)
     case 'count':
       return count(task.volumes, task.offset)
   }
@@ -42,8 +51,13 @@ async function run(): Promise<unknown> {
     return last
   }
 
-  function neverPause(blockBytes: number, blocks: number): { written: number; longestMs: number } {
+  function neverPause(
+    blockBytes: number,
+    blocks: number,
+    perSecond = Number.POSITIVE_INFINITY
+  ): { written: number; longestMs: number } {
     const stop = new Int32Array(workerData.stop as SharedArrayBuffer)
+    const started = performance.now()
     const data = new Uint32Array(blockBytes / 4)
     let written = 0
     let longestMs = 0
@@ -53,6 +67,8 @@ async function run(): Promise<unknown> {
       writer.postSync((written % blocks) * blockBytes, data)
       longestMs = Math.max(longestMs, performance.now() - began)
       written++
+      const aheadMs = (written / perSecond) * 1000 - (performance.now() - started)
+      if (aheadMs > 2) Atomics.wait(stop, 0, 0, aheadMs)
     }
     source.flushSync()
     return { written, longestMs }

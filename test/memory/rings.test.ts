@@ -1,7 +1,7 @@
 /** Entry rings, links, set tables, parking and the board's counters, in one thread. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { Board } from '../../src/memory/board.ts'
+import { Board, WAY_SECONDARY, WAY_SPOOL } from '../../src/memory/board.ts'
 import { EntryRing, entryRingBytes } from '../../src/memory/entry-ring.ts'
 import { LINE_INTS } from '../../src/memory/lines.ts'
 import { entry, entryKind, entryValue, Link, linkBytes } from '../../src/memory/link.ts'
@@ -193,6 +193,12 @@ describe('Board', () => {
     return new Board(Board.allocate(layout), layout)
   }
 
+  test('an epoch is confirmed as it is, each way by itself', () => {
+    const at = board()
+    at.storeEpoch(WAY_SPOOL, 7)
+    expect([at.confirmEpoch(WAY_SECONDARY), at.confirmEpoch(WAY_SPOOL), at.loadEpoch(WAY_SPOOL)]).toEqual([0, 7, 7])
+  })
+
   test('every word is a word of its own', () => {
     const at = board()
     const words: [(value: number) => void, () => number][] = [
@@ -200,6 +206,12 @@ describe('Board', () => {
       [(v) => at.storeNear(v), () => at.loadNear()],
       [(v) => at.storeSealed(v), () => at.loadSealed()],
       [(v) => at.storeTransfer(v), () => at.loadTransfer()],
+      [(v) => at.storeSpool(v), () => at.loadSpool()],
+      [(v) => at.storeUnspool(v), () => at.loadUnspool() ?? -1],
+      [(v) => at.storeEpoch(WAY_SECONDARY, v), () => at.loadEpoch(WAY_SECONDARY)],
+      [(v) => at.storeEpoch(WAY_SPOOL, v), () => at.loadEpoch(WAY_SPOOL)],
+      [(v) => at.storeStall(v), () => at.loadStall()],
+      [(v) => at.storeSpooledBytes(v), () => at.loadSpooledBytes()],
       [(v) => at.storeSecured(v), () => at.loadSecured()],
       [(v) => at.storeCommit(v), () => at.loadCommit()],
       [(v) => at.storeApply(v), () => at.loadApply()],
@@ -218,13 +230,16 @@ describe('Board', () => {
         [(v) => at.statistics[slot]?.fill(v), () => at.statistics[slot]?.at(-1) ?? -1]
       )
     }
-    for (let n = 0; n < 2; n++) {
+    for (let n = 0; n <= at.spoolIndex; n++) {
       words.push(
+        [(v) => at.storeSecondaryEpoch(n, v), () => at.loadSecondaryEpoch(n)],
+        [(v) => at.storeNoSpace(n, v), () => at.loadNoSpace(n)],
         [(v) => at.storeJournaled(n, v), () => at.loadJournaled(n)],
         [(v) => at.storeApplied(n, v), () => at.loadApplied(n)],
         [(v) => at.storeWritten(n, v), () => at.loadWritten(n)]
       )
-      for (let set = 1; set <= SET_WINDOW; set++) {
+      // The spool keeps whole sets, and is in no commit record.
+      for (let set = 1; n < at.spoolIndex && set <= SET_WINDOW; set++) {
         words.push([(v) => at.storePartFacts(n, set, v, 1), () => at.partFact(n, set, 1)])
       }
     }

@@ -29,7 +29,7 @@ export class MembershipStage {
       get stands() {
         return stage.stands
       },
-      get securedSet() {
+      get releasedSet() {
         return stage.securedSet
       },
       isEligible: (slot: number) => !this.spared.has(slot),

@@ -300,8 +300,8 @@ describe('R11: transfer', () => {
     askToClose(group)
     withoutSecondary(group)
     const sent = group.drains.map((row) => row.map((link) => link.loadPublished()))
-    // Begin, end, and of each own volume that belongs there three updates: volumes v and v + 3 go to different ones.
-    expect(sent).toEqual(each(3, () => [5, 5]))
+    // Epoch, begin, end, and of each own volume that belongs there three updates: volumes v and v + 3 go to different ones.
+    expect(sent).toEqual(each(3, () => [6, 6]))
     group.run()
     const names = group.journaled.flatMap(({ updates }) => updates.map((u) => `${u.source}:${u.position}`))
     expect(names).toHaveLength(18)

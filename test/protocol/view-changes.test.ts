@@ -1,6 +1,13 @@
 /** Changes of view, over a real board; the parts of components and secondary components are done by hand. */
 import { describe, expect, test } from 'vitest'
-import { PHASE_REBUILD, PHASE_RESTORE, PHASE_RUN, PHASE_STOP } from '../../src/memory/board.ts'
+import {
+  PHASE_REBUILD,
+  PHASE_RESTORE,
+  PHASE_RUN,
+  PHASE_STOP,
+  WAY_SECONDARY,
+  WAY_SPOOL
+} from '../../src/memory/board.ts'
 import { SOURCE_CLOSED } from '../../src/memory/source-memory.ts'
 import { LossError } from '../../src/protocol/conservation.ts'
 import { each } from './harness.ts'
@@ -17,7 +24,6 @@ describe('one change of view', () => {
     stage.views.failed(1, false)
     expect(stage.said()).toEqual(['stop 1', 'wake'])
     expect(stage.views.stands).toBe(false)
-    stage.secondaryDone()
     stage.done(0, 2)
     expect(stage.said()).toEqual([
       'repair 0,2 by 0,2',
@@ -27,7 +33,6 @@ describe('one change of view', () => {
       'wake',
       'reassigned 1'
     ])
-    stage.secondaryDone()
     stage.done(0, 2)
     expect(stage.said()).toEqual(['restore 1', 'wake'])
     // Secondary components have nothing to restore.
@@ -41,7 +46,6 @@ describe('one change of view', () => {
     const stage = new ViewStage()
     stage.views.begin()
     stage.goOn(phase)
-    stage.board.storeSecondaryViewDone(0, stage.board.loadView())
     stage.said()
     stage.done(0)
     stage.done(2)
@@ -50,24 +54,26 @@ describe('one change of view', () => {
     expect(stage.phase).toBe((phase + 1) & 3)
   })
 
-  test.each([PHASE_STOP, PHASE_REBUILD])(
-    'phase %i ends when the secondary components are done with it too',
-    (phase) => {
-      const stage = new ViewStage()
-      stage.views.begin()
-      stage.goOn(phase)
-      stage.done(0, 1, 2)
-      expect(stage.phase).toBe(phase)
-      stage.secondaryDone()
-      expect(stage.phase).toBe(phase + 1)
-    }
-  )
+  test('the epochs of all ways are odd until the members are known, and nobody waits for who receives', () => {
+    const stage = new ViewStage()
+    const epochs = () => [stage.board.loadEpoch(WAY_SECONDARY), stage.board.loadEpoch(WAY_SPOOL)]
+    expect(epochs()).toEqual([0, 0])
+    stage.views.begin()
+    expect(epochs()).toEqual([1, 1])
+    stage.views.begin()
+    expect(epochs()).toEqual([1, 1])
+    stage.goOn(PHASE_REBUILD)
+    expect(epochs()).toEqual([2, 2])
+    stage.views.begin()
+    expect(epochs()).toEqual([3, 3])
+    stage.goOn()
+    expect(epochs()).toEqual([4, 4])
+  })
 
   test('while one comes to its end the others stop, and nothing is final before it is out', () => {
     const stage = new ViewStage({ sourcesAt: [0] })
     stage.views.ends(1)
     expect(stage.said()).toEqual(['stop 1', 'wake'])
-    stage.secondaryDone()
     stage.done(0, 2)
     expect(stage.said()).toEqual([])
     stage.views.failed(1, false)
@@ -85,7 +91,6 @@ describe('one change of view', () => {
     const stage = new ViewStage()
     stage.views.ends(1)
     stage.views.failed(1, true)
-    stage.secondaryDone()
     stage.done(0)
     expect(stage.phase).toBe(PHASE_STOP)
     stage.done(2)
@@ -99,7 +104,6 @@ describe('one change of view', () => {
     stage.views.ends(2)
     stage.views.ends(2)
     expect(stage.said()).toEqual(['stop 1', 'wake', 'stop 2', 'wake'])
-    stage.secondaryDone()
     stage.done(0)
     stage.views.failed(2, false)
     stage.views.step()
@@ -129,7 +133,6 @@ describe('one change of view', () => {
     expect(stage.views.members).toEqual([1])
     for (const phase of [PHASE_STOP, PHASE_REBUILD]) {
       expect(stage.phase).toBe(phase)
-      stage.secondaryDone()
       stage.done(1)
     }
     stage.done(1)
@@ -150,12 +153,10 @@ describe('one change of view', () => {
     stage.views.failed(1, true)
     // What its predecessor said last does not count.
     stage.board.storeViewDone(1, 0 * 4 + PHASE_RUN)
-    stage.secondaryDone()
     expect(stage.phase).toBe(PHASE_STOP)
     stage.done(0, 2)
     expect(stage.said()).toContain('members 0,1,2 eligible 0,1,2 fresh 1')
     expect(stage.phase).toBe(PHASE_REBUILD)
-    stage.secondaryDone()
     stage.done(0, 2)
     expect(stage.phase).toBe(PHASE_REBUILD)
     // Not even the right word, before it is known that it is there.
@@ -172,7 +173,6 @@ describe('one change of view', () => {
   test('nobody is left: it waits for one that joins', () => {
     const stage = new ViewStage()
     for (const slot of [0, 1, 2]) stage.views.failed(slot, false)
-    stage.secondaryDone()
     expect(stage.phase).toBe(PHASE_STOP)
     expect(stage.views.isRedundant).toBe(false)
     stage.views.join(5)
@@ -190,13 +190,11 @@ describe('a further death', () => {
       const stage = new ViewStage()
       stage.views.failed(1, false)
       stage.goOn(at)
-      stage.secondaryDone()
       stage.done(0)
       stage.said()
       stage.views.failed(2, true)
       expect(stage.said()).toEqual(['stop 2', 'wake'])
       stage.views.ready(2)
-      stage.secondaryDone()
       stage.done(2)
       expect(stage.phase).toBe(PHASE_STOP)
       stage.done(0)
@@ -213,7 +211,6 @@ describe('a further death', () => {
     stage.goOn(at)
     stage.views.failed(1, true)
     stage.goOn(PHASE_REBUILD)
-    stage.secondaryDone()
     stage.done(0, 1, 2)
     expect(stage.phase).toBe(PHASE_REBUILD)
     expect(stage.board.loadFresh()).toEqual([1])
@@ -226,7 +223,6 @@ describe('a further death', () => {
     const stage = new ViewStage()
     stage.views.failed(1, true)
     stage.goOn(PHASE_REBUILD)
-    stage.secondaryDone()
     stage.done(0, 2)
     expect(stage.phase).toBe(PHASE_REBUILD)
     stage.views.failed(1, false)
@@ -387,7 +383,6 @@ describe('sources', () => {
     }
     stage.sources[1]?.memory.storeState(SOURCE_CLOSED)
     stage.views.failed(1, false)
-    stage.secondaryDone()
     stage.done(0)
     // Not everyone has stopped: it may still be acknowledged.
     stage.sources[2]?.memory.release(9)

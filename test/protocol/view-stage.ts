@@ -45,7 +45,6 @@ export class ViewStage {
       board,
       members: [0, 1, 2],
       mirrors,
-      secondaries: BOARD.secondaries,
       sources: new Set(this.sources),
       repairResponsibility: (members, eligible) => void log.push(`repair ${members} by ${eligible}`),
       publish: (positions) => {
@@ -78,20 +77,15 @@ export class ViewStage {
     for (const slot of slots) this.board.storeViewDone(slot, this.board.loadView())
     this.views.step()
   }
-  secondaryDone(): void {
-    this.board.storeSecondaryViewDone(0, this.board.loadView())
-    this.views.step()
-  }
 
   get phase(): number {
     return this.board.loadView() & 3
   }
 
-  /** All members and the secondary component do their parts until this phase. */
+  /** All members do their parts until this phase. */
   goOn(until: number = PHASE_RUN): void {
     for (let turns = 0; this.phase !== until; turns++) {
       if (turns > 10) throw new Error('it does not go on')
-      this.board.storeSecondaryViewDone(0, this.board.loadView())
       this.done(...this.views.members)
     }
   }

@@ -20,6 +20,11 @@ export class MortalFiles {
   torn = false
   deaths = 0
   onDeath: ((place: string) => void) | undefined
+  /** Writes by the component, counted from 1: from this one on so many find no room, after half of their bytes. */
+  writes = 0
+  fullAt = Number.POSITIVE_INFINITY
+  fullFor = 1
+  refused = 0
   private readonly victim: number
   private running = NOBODY
   private dead = false
@@ -76,6 +81,7 @@ export class MortalFiles {
     replaced('openSync').mockImplementation((file: string, flags: string | number) => {
       this.point()
       const isNew = flags !== 'r' && !fs.existsSync(file)
+      if (isNew && this.isFull()) throw noSpace('open')
       const fd = openSync(file, flags)
       this.open.set(fd, { path: file, owner: this.running })
       if (isNew) this.unnamed.add(file)
@@ -131,12 +137,28 @@ export class MortalFiles {
   private write(fd: number, bytes: Uint8Array, position: number, whole: () => number): number {
     this.point(WITHIN_WRITE)
     this.unsynced.add(this.pathOf(fd))
+    if (this.isFull()) {
+      realWrite(fd, bytes, 0, bytes.length >> 1, position)
+      throw noSpace('write')
+    }
     if (!this.dead) return whole()
     realWrite(fd, bytes, 0, bytes.length >> 1, position)
     throw new Killed()
   }
 
+  private isFull(): boolean {
+    if (this.running !== this.victim) return false
+    this.writes++
+    if (this.writes < this.fullAt || this.refused >= this.fullFor) return false
+    this.refused++
+    return true
+  }
+
   private pathOf(fd: number): string {
     return this.open.get(fd)?.path ?? ''
   }
+}
+
+function noSpace(syscall: string): NodeJS.ErrnoException {
+  return Object.assign(new Error(`ENOSPC: no space left on device, ${syscall}`), { code: 'ENOSPC', syscall })
 }

@@ -2,8 +2,24 @@ import fs from 'node:fs'
 import path from 'node:path'
 import { expect } from 'vitest'
 import type { Arena } from '../../src/memory/arena.ts'
-import { Board, type BoardLayout, PHASE_REBUILD, PHASE_RESTORE, PHASE_RUN, PHASE_STOP } from '../../src/memory/board.ts'
-import { ENTRY_PART_BEGIN, ENTRY_PART_END, ENTRY_UPDATE, entry, Link, linkBytes } from '../../src/memory/link.ts'
+import {
+  Board,
+  type BoardLayout,
+  PHASE_REBUILD,
+  PHASE_RESTORE,
+  PHASE_RUN,
+  PHASE_STOP,
+  WAY_SECONDARY
+} from '../../src/memory/board.ts'
+import {
+  ENTRY_EPOCH,
+  ENTRY_PART_BEGIN,
+  ENTRY_PART_END,
+  ENTRY_UPDATE,
+  entry,
+  Link,
+  linkBytes
+} from '../../src/memory/link.ts'
 import { SetReceiver } from '../../src/protocol/set-receiver.ts'
 import type { SetStore } from '../../src/protocol/set-store.ts'
 import type { MortalFiles } from './mortal-files.ts'
@@ -15,6 +31,8 @@ export const LAST_SET = 2 ** 31 - 2
 export const SETS = [LAST_SET + 1, LAST_SET + 2, LAST_SET + 4]
 const SLOTS = 2
 const LINK_CAPACITY = 256
+/** As long as the first pause of one that finds no room. */
+const TURN_US = 10_000
 
 interface Update {
   readonly volume: number
@@ -106,9 +124,9 @@ class CheckedBoard extends Board {
     this.files.point()
     super.storeWritten(index, bytes)
   }
-  override storeSecondaryViewDone(index: number, word: number): void {
+  override storeSecondaryEpoch(index: number, word: number): void {
     this.files.point()
-    super.storeSecondaryViewDone(index, word)
+    super.storeSecondaryEpoch(index, word)
   }
 }
 
@@ -144,6 +162,7 @@ export class RestartGroup {
   private readonly records = Array.from({ length: SLOTS }, () => new Records(1 << 16, 10))
   private readonly mayRead: boolean[]
   private begun = false
+  private turns = 0
   private view = 0
   private phase = PHASE_RUN
   private viewIn = 0
@@ -199,6 +218,7 @@ export class RestartGroup {
 
   /** Everyone once; true when there is nothing left to do. */
   turn(): boolean {
+    this.turns++
     this.control()
     for (let index = 0; index < this.components; index++) {
       if (!this.files.run(index, () => this.receivers[index]?.step())) this.replace(index)
@@ -210,7 +230,7 @@ export class RestartGroup {
     const store = this.hooks.makeStore(index)
     const links = this.links.map((row) => row[index] as Link)
     const arenas = this.records.map(({ arena }): Arena => arena)
-    const surroundings = { clock: () => 0, ring: () => this.files.point() }
+    const surroundings = { clock: () => this.turns * TURN_US, ring: () => this.files.point() }
     const { board } = this
     this.receivers[index] = new SetReceiver(
       { index, board, links, arenas, lastSet: LAST_SET, resume, surroundings },
@@ -272,7 +292,8 @@ export class RestartGroup {
     const set = SETS[this.transferring - 1] as number
     for (const [slot, row] of this.links.entries()) {
       for (const [index, link] of row.entries()) {
-        const words = [entry(ENTRY_PART_BEGIN, set & 0xfffffff)]
+        const epoch = this.board.loadEpoch(WAY_SECONDARY)
+        const words = [entry(ENTRY_EPOCH, epoch), entry(ENTRY_PART_BEGIN, set & 0xfffffff)]
         for (const update of updatesOf(this.transferring)) {
           const { volume } = update
           if (volume % SLOTS !== slot || volume % this.components !== index) continue
@@ -295,22 +316,20 @@ export class RestartGroup {
   private beginView(): void {
     this.view++
     this.viewIn = 0
+    const epoch = this.board.loadEpoch(WAY_SECONDARY)
+    this.board.storeEpoch(WAY_SECONDARY, epoch | 1)
     this.enter(PHASE_STOP)
   }
 
   private followView(): void {
     const { board, phase } = this
     if (phase === PHASE_RUN) return
-    const word = this.view * 4 + phase
-    if (phase !== PHASE_RESTORE) {
-      for (let n = 0; n < this.components; n++) if (board.loadSecondaryViewDone(n) !== word) return
-    }
     if (phase === PHASE_STOP) {
       this.mayRead.fill(true)
-      for (const row of this.links) for (const link of row) link.restartSender()
       // Updates are elsewhere in memory afterwards.
       for (const records of this.records) records.clear()
       for (const records of this.records) records.data(0, 0, 0, 0, bytesOf(100 * this.view, 0xee))
+      board.storeEpoch(WAY_SECONDARY, board.loadEpoch(WAY_SECONDARY) + 1)
       this.enter(PHASE_REBUILD)
     } else if (phase === PHASE_REBUILD) {
       this.enter(PHASE_RESTORE)
@@ -327,7 +346,8 @@ export class RestartGroup {
 
   private noting(index: number, ordinal: number): void {
     this.files.point()
-    if (ordinal !== 0) expect(this.mayRead[index], `component ${index} reads links that were not restarted`).toBe(true)
+    if (ordinal !== 0)
+      expect(this.mayRead[index], `component ${index} reads parts begun before it was there`).toBe(true)
   }
 }
 

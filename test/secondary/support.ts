@@ -85,7 +85,7 @@ export class Rig {
   readonly keeps: number[][]
   private parts: PartFacts[] = []
 
-  constructor(options: Partial<DirectoryOptions> & { directory: string }, segmentBytes?: number) {
+  constructor(options: Partial<DirectoryOptions> & { directory: string }, segmentBytes?: number, spool?: string) {
     const volumes = options.volumes ?? [
       { name: 'a', size: 10_000 },
       { name: 'b', size: 4097 }
@@ -100,7 +100,8 @@ export class Rig {
       (keeps, n) =>
         new FileSetStore({
           ...this.directory.storeOptions(n, keeps),
-          ...(segmentBytes === undefined ? {} : { segmentBytes })
+          ...(segmentBytes === undefined ? {} : { segmentBytes }),
+          ...(spool === undefined ? {} : { spool })
         })
     )
   }

@@ -1,0 +1,107 @@
+import { WAY_SPOOL } from '../memory/board.ts'
+import { PartsReceiver, type PartsSetting } from './parts-receiver.ts'
+import { Patience } from './patience.ts'
+import { expandSet } from './set-identifier.ts'
+import type { PartStore } from './set-store.ts'
+
+/** Where the spool puts sets: files at run time, memory in the simulator. */
+export interface SpoolStore extends PartStore {
+  /**
+   * What a predecessor has left that is whole, up to which set.
+   * @param told, removed  what it had told: sets up to these are whole, are secured and removed
+   */
+  resume(told: number, removed: number): number
+  /** Sets up to this one are secured: nobody takes them from here any more. */
+  remove(upTo: number): void
+}
+
+export interface KeeperSetting extends Omit<PartsSetting, 'way' | 'index'> {
+  /** The last set of the time before (whole number). */
+  readonly lastSet: number
+  readonly resume?: boolean
+  readonly onNoSpace?: (error: Error | undefined) => void
+  // The simulator's deliberately broken variants replace it.
+  readonly parts?: typeof PartsReceiver
+}
+
+/**
+ * The spool's own thread: receives sets as a secondary component does, all volumes of them, and makes them durable; removes
+ * those that are secured. Secondary components read what it keeps by themselves (SetStore.beginKept).
+ */
+export class SpoolKeeper {
+  private readonly setting: KeeperSetting
+  private readonly store: SpoolStore
+  private readonly parts: PartsReceiver
+  private readonly keeping = new Patience()
+  private removed: number
+  private untold: boolean
+  private toldNoSpace = false
+
+  constructor(setting: KeeperSetting, store: SpoolStore) {
+    const { board, lastSet, resume = false } = setting
+    this.setting = setting
+    this.store = store
+    const told = resume ? expandSet(board.loadJournaled(board.spoolIndex), board.loadNear()) : lastSet
+    this.removed = resume ? expandSet(board.loadApplied(board.spoolIndex), board.loadNear()) : lastSet
+    const kept = resume ? store.resume(told, this.removed) : lastSet
+    this.untold = kept > told
+    const Parts = setting.parts ?? PartsReceiver
+    this.parts = new Parts({ ...setting, way: WAY_SPOOL, index: board.spoolIndex }, store, kept, resume)
+  }
+
+  /** One turn of the duty cycle. Returns how much was done. */
+  step(): number {
+    const { clock } = this.setting.surroundings
+    let work = this.tellUntold() + this.parts.followEpoch() + this.remove()
+    if (this.keeping.cause !== undefined && this.keeping.restUs(clock()) > 0) return work
+    try {
+      work += this.parts.receive()
+      this.keeping.succeeded()
+    } catch (error) {
+      this.keeping.failed(error, clock())
+    }
+    this.tellNoSpace()
+    return work
+  }
+
+  get dueInMs(): number {
+    const { cause } = this.keeping
+    if (cause === undefined) return Number.POSITIVE_INFINITY
+    return Math.ceil(this.keeping.restUs(this.setting.surroundings.clock()) / 1000)
+  }
+
+  private tellUntold(): number {
+    if (!this.untold) return 0
+    this.untold = false
+    this.parts.tellJournaled(this.parts.journaled)
+    return 1
+  }
+
+  /** Committed is durable at the secondary, of all components. */
+  private remove(): number {
+    const { board, surroundings } = this.setting
+    const secured = expandSet(board.loadCommitted(), this.removed)
+    if (secured <= this.removed) return 0
+    this.removed = secured
+    // Told before it is done: a successor does not miss what is gone. It can die in between: then files stay until the next time.
+    board.storeApplied(board.spoolIndex, secured | 0)
+    // Also one that is being received is not to be kept any more: it is safer than it would be here.
+    if (secured > this.parts.journaled) {
+      this.parts.drop()
+      this.parts.tellJournaled(secured)
+    }
+    this.store.remove(secured)
+    surroundings.ring()
+    return 1
+  }
+
+  private tellNoSpace(): void {
+    const { cause } = this.keeping
+    if ((cause !== undefined) === this.toldNoSpace) return
+    this.toldNoSpace = cause !== undefined
+    const { board, surroundings } = this.setting
+    board.storeNoSpace(board.spoolIndex, this.toldNoSpace ? 1 : 0)
+    this.setting.onNoSpace?.(cause)
+    surroundings.ring()
+  }
+}
