@@ -39,6 +39,8 @@ export interface Layout {
   readonly checksums: string
   readonly lock: string
   readonly journal: string
+  readonly history: string
+  readonly leases: string
 }
 
 export function layoutOf(directory: string): Layout {
@@ -55,12 +57,23 @@ export function layoutOf(directory: string): Layout {
     commits: path.join(own, 'commits.log'),
     checksums: path.join(own, 'checksums'),
     lock: path.join(own, 'lock'),
-    journal: path.join(own, 'journal')
+    journal: path.join(own, 'journal'),
+    history: path.join(own, 'history'),
+    leases: path.join(own, 'leases')
   }
 }
 
 export function imagePath(layout: Layout, volume: FormatVolume): string {
   return path.join(volume.directory ?? layout.volumes, `${volume.target}.img`)
+}
+
+/**
+ * By volume: its number in undo parts, the place of its target among all targets in the order of their code units. Volumes
+ * may be named in another order the next time, and history must outlive that.
+ */
+export function undoNumbers(format: Format): number[] {
+  const sorted = format.volumes.map(({ target }) => target).sort()
+  return format.volumes.map(({ target }) => sorted.indexOf(target))
 }
 
 /** Volume and group names become file names: none of them may lead out of its directory. */
@@ -119,6 +132,12 @@ export function formatText(format: Format): string {
 /** Of all the rest, without blanks. */
 function checksumOf(format: object): number {
   return crc32(JSON.stringify(format))
+}
+
+export function readExistingFormat(layout: Layout): Format {
+  const format = readFormat(layout)
+  if (format === null) throw notSecondary(layout.directory)
+  return format
 }
 
 export function notSecondary(directory: string): TidemarkError {

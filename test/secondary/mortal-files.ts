@@ -20,6 +20,8 @@ export class MortalFiles {
   torn = false
   deaths = 0
   onDeath: ((place: string) => void) | undefined
+  /** A component is about to write to a file. */
+  onWrite: ((file: string) => void) | undefined
   private readonly victim: number
   private running = NOBODY
   private dead = false
@@ -130,6 +132,7 @@ export class MortalFiles {
 
   private write(fd: number, bytes: Uint8Array, position: number, whole: () => number): number {
     this.point(WITHIN_WRITE)
+    if (this.running !== NOBODY) this.onWrite?.(this.pathOf(fd))
     this.unsynced.add(this.pathOf(fd))
     if (!this.dead) return whole()
     realWrite(fd, bytes, 0, bytes.length >> 1, position)
