@@ -91,7 +91,8 @@ export async function openGroup(options: GroupOptions): Promise<BackupGroup> {
             directory: checked.secondary.directory,
             group: checked.name,
             volumes: checked.volumes.map(({ name, size, target, directory }) => ({ name, size, target, directory })),
-            components: secondaries
+            components: secondaries,
+            history: checked.secondary.history
           }
   }
   const execArgv = threadArguments()

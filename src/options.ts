@@ -25,7 +25,9 @@ export interface CheckedOptions {
   readonly lagTargetMs: number | undefined
   readonly componentMemoryBytes: number
   /** Undefined for 'discard'. */
-  readonly secondary: { readonly directory: string; readonly components: number } | undefined
+  readonly secondary:
+    | { readonly directory: string; readonly components: number; readonly history: LocalSecondary['history'] }
+    | undefined
   readonly spool: { readonly directory: string; readonly limitBytes: number } | undefined
 }
 
@@ -95,11 +97,20 @@ function checkSecondary(secondary: unknown): CheckedOptions['secondary'] {
   if (confirm !== undefined && oneOf('secondary.confirm', confirm, ['journaled', 'mirrored']) === 'mirrored') {
     notYet('secondary.confirm', "'mirrored'")
   }
-  if (history !== undefined) notYet('secondary.history', 'keeping applied sets')
   return {
     directory: path.resolve(directory),
-    components: components === undefined ? 2 : whole('secondary.components', components, 1, 64)
+    components: components === undefined ? 2 : whole('secondary.components', components, 1, 64),
+    history: history === undefined ? undefined : checkHistory(history)
   }
+}
+
+function checkHistory(history: unknown): LocalSecondary['history'] {
+  const wanted = 'must be { sets } or { ageMs }'
+  if (typeof history !== 'object' || history === null) refuse('secondary.history', wanted)
+  const { sets, ageMs } = history as { sets?: unknown; ageMs?: unknown }
+  if ((sets === undefined) === (ageMs === undefined)) refuse('secondary.history', wanted)
+  if (sets !== undefined) return { sets: whole('secondary.history.sets', sets, 1, Number.MAX_SAFE_INTEGER) }
+  return { ageMs: whole('secondary.history.ageMs', ageMs, 0, Number.MAX_SAFE_INTEGER) }
 }
 
 function checkMirrorContent(options: GroupOptions): Pick<CheckedOptions, 'metadataOnly' | 'refetch'> {

@@ -231,9 +231,25 @@ export interface PrimaryFile extends AsyncDisposable {
 export interface Secondary extends AsyncDisposable {
   inspect(): Promise<SecondaryReport>
   /** Consistent copies of all volumes at a kept set (number or label) or time; `to` must be new or empty. Default: the last applied set. */
-  restore(to: string, options?: { set?: number | string; time?: number; signal?: AbortSignal }): Promise<SetReport>
+  restore(to: string, options?: RestoreOptions): Promise<SetReport>
   verify(options?: { signal?: AbortSignal }): Promise<VerifyReport>
   close(): Promise<void>
+}
+
+export interface RestoreOptions {
+  /** A number between two kept sets means the older one. */
+  set?: number | string
+  /** Milliseconds since the epoch: the newest kept set whose consistency time is not after it. */
+  time?: number
+  signal?: AbortSignal
+  onProgress?: (progress: RestoreProgress) => void
+}
+
+export interface RestoreProgress {
+  /** Images are copied; then what later sets changed is undone. */
+  step: 'copy' | 'undo'
+  doneBytes: number
+  totalBytes: number
 }
 
 export interface Receipt {

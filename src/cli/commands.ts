@@ -4,6 +4,7 @@ import { DEMO_USAGE, demo } from './demo.ts'
 import { EXIT_DONE, EXIT_USAGE, exitCodeOf, UsageError } from './exit-codes.ts'
 import { INSPECT_USAGE, inspect } from './inspect.ts'
 import { RECOVER_USAGE, recover } from './recover.ts'
+import { parseSet, parseTime, RESTORE_USAGE, restore } from './restore.ts'
 import { VERIFY_USAGE, verify } from './verify.ts'
 
 const USAGE = `tidemark COMMAND [options]
@@ -11,12 +12,13 @@ const USAGE = `tidemark COMMAND [options]
   demo [FILE...]   replicate real files while components are killed, and compare the copies
   inspect DIR      a secondary directory, without changing it
   recover DIR      finishes what a crash left in it
+  restore DIR      copies of all its volumes as of a kept set
   verify DIR       compares its journal and volumes with their checksums
 
-Each command has --help and --json. Not there yet: serve, receive, status, restore.
+Each command has --help and --json. Not there yet: serve, receive, status.
 `
 
-const NOT_YET = ['serve', 'receive', 'status', 'restore']
+const NOT_YET = ['serve', 'receive', 'status']
 
 /** Runs a command. Returns the exit code; data goes to stdout, messages to stderr. */
 export async function main(args: readonly string[]): Promise<number> {
@@ -27,6 +29,8 @@ export async function main(args: readonly string[]): Promise<number> {
         return await runDemo(rest)
       case 'inspect':
         return await runInspect(rest)
+      case 'restore':
+        return await runRestore(rest)
       case 'recover':
         return await runRecover(rest)
       case 'verify':
@@ -114,6 +118,28 @@ function oneDirectory(command: string, positionals: readonly string[]): string {
   const [directory, ...more] = positionals
   if (directory === undefined || more.length > 0) throw new UsageError(`${command} takes one directory`)
   return directory
+}
+
+async function runRestore(args: string[]): Promise<number> {
+  const { values, positionals } = parse({
+    args,
+    allowPositionals: true,
+    options: {
+      to: { type: 'string' },
+      set: { type: 'string' },
+      time: { type: 'string' },
+      json: { type: 'boolean' },
+      help: { type: 'boolean', short: 'h' }
+    }
+  })
+  if (values.help === true) return print(RESTORE_USAGE)
+  const directory = oneDirectory('restore', positionals)
+  if (values.to === undefined) throw new UsageError('restore needs --to OUT')
+  if (values.set !== undefined && values.time !== undefined)
+    throw new UsageError('restore takes --set or --time, not both')
+  const set = values.set === undefined ? undefined : parseSet(values.set)
+  const time = values.time === undefined ? undefined : parseTime(values.time)
+  return restore({ directory, to: values.to, set, time, json: values.json === true })
 }
 
 /** parseArgs, whose complaints are usage errors. */

@@ -29,6 +29,11 @@ export function describe(report: SecondaryReport): string {
     `clean             ${report.clean ? 'yes' : 'no: opening it for writing finishes what was left'}`,
     `volumes`
   ]
+  const [oldest] = report.history
+  if (oldest !== undefined) {
+    const since = new Date(oldest.consistencyTime).toISOString()
+    lines.splice(5, 0, `history           ${report.history.length} sets, from set ${oldest.set}, ${since}`)
+  }
   for (const { name, size, path } of report.volumes) lines.push(`  ${name.padEnd(24)} ${size} bytes  ${path}`)
   return `${lines.join('\n')}\n`
 }

@@ -37,7 +37,8 @@ export class Applier {
   private readonly images: Images
   private readonly volumes: number
   private readonly keeper: SumKeeper | null
-  private readonly fold = new Fold()
+  private readonly ownFold = new Fold()
+  private fold = this.ownFold
   private phase = DONE
   private isRedone = false
   private fd = -1
@@ -61,18 +62,18 @@ export class Applier {
 
   /** @param isRedone  some of it may be in the images already: a crash came between */
   begin(frames: FloatTable, fd: number, path: string, isRedone: boolean): void {
+    this.ownFold.begin(frames, this.volumes)
+    this.beginFolded(this.ownFold, fd, path, isRedone)
+  }
+
+  /** One that is folded already, as its undo was saved. */
+  beginFolded(fold: Fold, fd: number, path: string, isRedone: boolean): void {
     this.isRedone = isRedone
     this.fd = fd
     this.path = path
-    this.fold.begin(frames, this.volumes)
+    this.fold = fold
     this.phase = FOLDING
     this.writtenBytes = 0
-  }
-
-  /** A set of which there is no part here. */
-  beginNothing(): void {
-    this.writtenBytes = 0
-    this.phase = DONE
   }
 
   /** True when all of it is durable in the images. */

@@ -26,6 +26,8 @@ import { FloatTable } from './float-table.ts'
  * read and written in one piece when the set is applied.
  */
 export const BLOCK_MAGIC = 0x314a4d54
+/** 'TMU1': the same blocks, of undo (undo.ts). */
+export const UNDO_MAGIC = 0x31554d54
 export const BLOCK_HEADER_BYTES = 48
 export const BLOCK_ENTRY_BYTES = 32
 /** The checksum covers the block from here on. */

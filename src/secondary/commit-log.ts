@@ -1,7 +1,7 @@
 import fs from 'node:fs'
 import path from 'node:path'
 import { type Commit, encodeCommit, readRecord } from './commit-record.ts'
-import { ioError, readIfThere, replaceFile, syncDirectory, writeFully } from './files.ts'
+import { ioError, isNoSpace, readIfThere, replaceFile, syncDirectory, writeFully } from './files.ts'
 
 export type { Commit, CommitPart } from './commit-record.ts'
 
@@ -17,6 +17,8 @@ export interface CommitsFound {
   readonly isWhole: boolean
   /** Sets of whose record one copy was damaged: read from the other. Not that of a last one that was cut short. */
   readonly repaired: readonly number[]
+  /** Where the last one that can be read ends. */
+  readonly end: number
 }
 
 export function readCommits(file: string): CommitsFound {
@@ -30,8 +32,9 @@ export function readCommits(file: string): CommitsFound {
   let damagedBefore = 0
   let isWhole = true
   const repaired: number[] = []
-  const found = (whole: boolean): CommitsFound => ({ commits, damagedBefore, isWhole: whole, repaired })
-  for (let at = 0; log !== null && at < log.length; ) {
+  let end = 0
+  const found = (whole: boolean): CommitsFound => ({ commits, damagedBefore, isWhole: whole, repaired, end })
+  for (let at = 0; log !== null && at < log.length; at = end) {
     const record = readRecord(log, at)
     if (record === null) return found(false)
     commits.push(record.commit)
@@ -39,7 +42,7 @@ export function readCommits(file: string): CommitsFound {
     isWhole &&= record.damagedCopy === null && !record.followsDamage
     const isCutShort = record.damagedCopy === 2 && record.end >= log.length
     if (record.damagedCopy !== null && !isCutShort) repaired.push(record.commit.set)
-    at = record.end
+    end = record.end
   }
   return found(isWhole)
 }
@@ -83,13 +86,26 @@ export class CommitLog {
   constructor(file: string, largestBytes = LARGEST_BYTES) {
     this.file = file
     this.largest = largestBytes
-    const { commits, isWhole } = readCommits(file)
+    const { commits, isWhole, end } = readCommits(file)
     for (const commit of commits) this.keep(commit, encodeCommit(commit).length)
-    this.length = this.keptLength
-    // One that is damaged gets its second copy back; what follows the last was never durable.
+    this.length = end
     if (isWhole) syncCommits(file)
-    else writeCommits(file, commits)
+    else this.repair(commits)
     this.fd = this.open()
+  }
+
+  /**
+   * One that is damaged gets its second copy back; what follows the last was never durable. Where the disk has no room that
+   * can wait: each record can be read, and the next one is written behind the last.
+   */
+  private repair(commits: readonly Commit[]): void {
+    try {
+      writeCommits(this.file, commits)
+      this.length = this.keptLength
+    } catch (cause) {
+      if (!isNoSpace(cause)) throw cause
+      syncCommits(this.file)
+    }
   }
 
   /** Durable when it returns. */

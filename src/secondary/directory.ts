@@ -14,11 +14,14 @@ import {
   type Layout,
   layoutOf,
   notSecondary,
-  readFormat
+  readFormat,
+  undoNumbers
 } from './format.ts'
 import { ensureIdentity } from './identity.ts'
+import type { HistoryPolicy } from './kept-sets.ts'
 import { acquireLock, type Lock } from './lock.ts'
 import { recover, tidy } from './recover.ts'
+import { settleHistory } from './settle-history.ts'
 import { CeilingFile, StateFile } from './state.ts'
 import { sumImagesIfMissing } from './sum-images.ts'
 
@@ -38,6 +41,8 @@ export interface DirectoryOptions {
   readonly volumes: readonly DirectoryVolume[]
   /** Secondary components. */
   readonly components: number
+  /** Applied sets that are kept; undefined: none. */
+  readonly history?: HistoryPolicy | undefined
   /** Takes the lock whoever holds it. */
   readonly force?: boolean
   readonly signal?: AbortSignal | undefined
@@ -52,12 +57,21 @@ export class SecondaryDirectory {
   readonly format: Format
   /** In the order of the format's volumes. */
   readonly volumes: readonly StoreVolume[]
+  private readonly policy: HistoryPolicy | null | undefined
   private readonly lock: Lock
   private readonly ceiling: CeilingFile
   private readonly openedAt: number
   private closed = false
 
-  constructor(layout: Layout, format: Format, lock: Lock, ceiling: CeilingFile) {
+  /** @param policy  of history; null: none is kept, undefined: as it was, and no set is added */
+  constructor(
+    layout: Layout,
+    format: Format,
+    policy: HistoryPolicy | null | undefined,
+    lock: Lock,
+    ceiling: CeilingFile
+  ) {
+    this.policy = policy
     this.layout = layout
     this.format = format
     this.volumes = storeVolumes(layout, format)
@@ -78,9 +92,10 @@ export class SecondaryDirectory {
 
   /** What a component's thread opens its store with. @param keeps  the volumes (their numbers) that it applies */
   storeOptions(component: number, keeps: readonly number[]): FileSetStoreOptions {
-    const { layout, volumes, format } = this
+    const { layout, volumes, format, policy, openedAt: lastSet } = this
     const { components } = format
-    return { directory: layout.directory, volumes, component, components, keeps, lastSet: this.openedAt }
+    const history = policy ? { policy, numbers: undoNumbers(format) } : undefined
+    return { directory: layout.directory, volumes, component, components, keeps, lastSet, history }
   }
 
   /** Removes what is left of the journal, unless a secured set waits in it for the next opening, and gives the lock back. */
@@ -90,6 +105,7 @@ export class SecondaryDirectory {
     try {
       this.ceiling.close()
       tidy(this.layout)
+      settleHistory(this.layout, this.policy)
     } finally {
       this.lock.release()
     }
@@ -105,7 +121,7 @@ export function openDirectory(options: DirectoryOptions): SecondaryDirectory {
   const before = readFormat(layout)
   if (before !== null) checkSame(layout, before, wanted)
   makeDirectories(layout, wanted)
-  return whileLocked(layout, options, () => {
+  return whileLocked(layout, options, options.history ?? null, () => {
     const found = readFormat(layout)
     if (found === null) {
       create(layout, wanted)
@@ -126,7 +142,7 @@ export function openExistingDirectory(
 ): SecondaryDirectory {
   const layout = layoutOf(directory)
   if (readFormat(layout) === null) throw notSecondary(layout.directory)
-  return whileLocked(layout, options, () => {
+  return whileLocked(layout, options, undefined, () => {
     const found = readFormat(layout)
     if (found === null) throw notSecondary(layout.directory)
     recoverExisting(layout, found, options.signal)
@@ -138,12 +154,18 @@ export function storeVolumes(layout: Layout, format: Format): StoreVolume[] {
   return format.volumes.map((volume) => ({ path: imagePath(layout, volume), size: volume.size }))
 }
 
-function whileLocked(layout: Layout, options: { force?: boolean }, open: () => Format): SecondaryDirectory {
+function whileLocked(
+  layout: Layout,
+  options: { force?: boolean },
+  history: HistoryPolicy | null | undefined,
+  open: () => Format
+): SecondaryDirectory {
   const lock = acquireLock(layout.lock, options)
   try {
     const format = open()
     ensureIdentity(layout)
-    return new SecondaryDirectory(layout, format, lock, CeilingFile.open(layout.ceiling, 'write'))
+    settleHistory(layout, history)
+    return new SecondaryDirectory(layout, format, history, lock, CeilingFile.open(layout.ceiling, 'write'))
   } catch (cause) {
     lock.release()
     throw openingError('open', layout.directory, cause)
@@ -174,7 +196,7 @@ function realDirectory(directory: string): string {
 
 function makeDirectories(layout: Layout, format: Format): void {
   const own = format.volumes.map((volume) => volume.directory ?? layout.volumes)
-  for (const directory of new Set([layout.volumes, layout.journal, ...own])) {
+  for (const directory of new Set([layout.volumes, layout.journal, layout.history, layout.leases, ...own])) {
     try {
       makeDirectory(directory)
     } catch (cause) {
@@ -232,7 +254,7 @@ function recoverExisting(layout: Layout, format: Format, signal: AbortSignal | u
   checkImages(layout, format)
   // It is opened when all is done: a damaged one is to be refused before an image is touched.
   CeilingFile.open(layout.ceiling, 'read').close()
-  recover(layout, format, { signal })
+  recover(layout, format, signal)
   sumImagesIfMissing(layout.checksums, storeVolumes(layout, format), signal)
 }
 

@@ -1,20 +1,30 @@
 import { TidemarkError } from '../errors.ts'
 import type { Arena } from '../memory/arena.ts'
 import type { PartFacts, ResumedProgress, SetFacts, SetStore, StoreProgress } from '../protocol/set-store.ts'
-import { Applier } from './applier.ts'
 import type { Part } from './block.ts'
 import { BlockSums } from './block-sums.ts'
 import { CommitLog, readCommits } from './commit-log.ts'
+import { isNoSpace } from './files.ts'
 import { type Layout, layoutOf } from './format.ts'
 import { Images, type StoreVolume } from './images.ts'
 import { Journal } from './journal.ts'
 import { KeptSetReader } from './kept-set-reader.ts'
+import type { HistoryPolicy } from './kept-sets.ts'
 import { checkLeft, checkManifests, readLeft } from './left-segments.ts'
 import { waitingCommits } from './recover.ts'
+import { Retention } from './retention.ts'
+import { SetApplier } from './set-applier.ts'
 import { StateFile } from './state.ts'
 import { SumKeeper } from './sum-keeper.ts'
+import { UndoWriter } from './undo.ts'
 
 export type { StoreVolume } from './images.ts'
+
+export interface StoreHistory {
+  readonly policy: HistoryPolicy
+  /** By volume: its number in undo parts. */
+  readonly numbers: readonly number[]
+}
 
 /** Plain values: it is opened in the component's thread. Made by SecondaryDirectory.storeOptions. */
 export interface FileSetStoreOptions {
@@ -32,6 +42,8 @@ export interface FileSetStoreOptions {
   readonly spool?: string
   /** Journal segments are changed after this many bytes. */
   readonly segmentBytes?: number
+  /** Undefined: no history is kept. */
+  readonly history?: StoreHistory | undefined
 }
 
 /** A secondary component's sets in files: journaled, then applied to the images (SYSTEM.md 6, "Secondary"). */
@@ -41,20 +53,22 @@ export class FileSetStore implements SetStore {
   private readonly journal: Journal
   private readonly images: Images
   private readonly sums: BlockSums | null
-  private readonly applier: Applier
+  /** Null: no history is kept. */
+  private readonly undo: UndoWriter | null
+  private readonly applier: SetApplier
   private readonly state: StateFile
   /** Of the first component only. */
   private readonly commits: CommitLog | null
+  /** Of the first component only, where history is kept. */
+  private readonly retention: Retention | null
   /** Journaled and not yet applied, in order. */
   private readonly parts: Part[] = []
   /** Of the sets that are being applied, in order: mostly of one. */
   private applying: Part[] = []
   private lastBegun: number
   private lastSynced: number
-  private written = 0
-  /** The predecessor may have begun to apply what is applied next, and what is being applied. */
+  /** The predecessor may have begun to apply what is applied next. */
   private maybeBegun = false
-  private isRedone = false
   /** The set that is taken from the spool. */
   private kept: KeptSetReader | null = null
 
@@ -66,7 +80,7 @@ export class FileSetStore implements SetStore {
     this.lastSynced = options.lastSet
     const sizes = new Float64Array(options.volumes.length).fill(-1)
     for (const volume of options.keeps) sizes[volume] = (options.volumes[volume] as StoreVolume).size
-    const { component, segmentBytes } = options
+    const { component, segmentBytes, history } = options
     this.journal = new Journal({
       directory: layout.journal,
       component,
@@ -75,17 +89,19 @@ export class FileSetStore implements SetStore {
     })
     this.images = new Images(options.volumes)
     this.sums = BlockSums.open(layout.checksums, options.volumes, 'write')
-    this.applier = new Applier(
-      this.images,
-      options.volumes.length,
-      SumKeeper.of(this.images, this.sums, options.volumes)
-    )
+    const keeper = SumKeeper.of(this.images, this.sums, options.volumes)
+    this.undo =
+      history === undefined
+        ? null
+        : new UndoWriter({ directory: layout.history, component, numbers: history.numbers }, this.images)
+    this.applier = new SetApplier(this.images, options.volumes.length, keeper, this.undo)
     this.state = StateFile.open(layout.state, component === 0 ? 'write' : 'read')
     this.commits = component === 0 ? new CommitLog(layout.commits) : null
+    this.retention = this.makeRetention()
   }
 
   get writtenBytes(): number {
-    return this.written
+    return this.applier.writtenBytes
   }
 
   /**
@@ -102,6 +118,7 @@ export class FileSetStore implements SetStore {
     const { commits } = readCommits(this.layout.commits)
     checkManifests(left, component, commits, told.applied)
     this.journal.takeOver(left)
+    this.undo?.syncNames()
     for (const { parts } of left) this.parts.push(...parts)
     this.maybeBegun = true
     const journaled = Math.max(told.journaled, this.parts.at(-1)?.set ?? 0)
@@ -182,27 +199,15 @@ export class FileSetStore implements SetStore {
     this.checkTogether(set, parts)
     if (this.options.component !== 0) this.releaseApplied(set)
     this.parts.splice(0, parts.length)
-    this.applying.push(...parts)
-    this.isRedone = this.maybeBegun
+    this.applying = parts
+    const opened = parts.map((part) => ({ frames: part.frames, path: part.path, fd: this.journal.fileOf(part) }))
+    this.applier.begin(set, opened, this.maybeBegun)
     this.maybeBegun = false
-    this.applier.beginNothing()
-    this.written = 0
-    this.beginPart()
   }
 
   applySome(): boolean {
     if (!this.applier.applySome()) return false
-    this.written += this.applier.writtenBytes
-    const part = this.applying.shift()
-    if (part !== undefined) this.journal.recycle(part)
-    return !this.beginPart()
-  }
-
-  /** One set after the other: folding never crosses sets. False when there is no more. */
-  private beginPart(): boolean {
-    const part = this.applying[0]
-    if (part === undefined) return false
-    this.applier.begin(part.frames, this.journal.fileOf(part), part.path, this.isRedone)
+    for (const part of this.applying.splice(0)) this.journal.recycle(part)
     return true
   }
 
@@ -215,20 +220,23 @@ export class FileSetStore implements SetStore {
 
   mark(set: number): void {
     const commits = this.common()
-    const { securedSet, securedTime } = this.state.current
-    const time = commits.find(set)?.time ?? (set === securedSet ? securedTime : null)
-    this.state.mark(set, time)
+    const { securedSet, securedTime, history } = this.state.current
+    const commit = commits.find(set)
+    const time = commit?.time ?? (set === securedSet ? securedTime : null)
+    const isKept = commit !== undefined && history !== null && this.retention !== null
+    this.state.mark(set, time, isKept ? this.retention.applied(commit, history) : history)
   }
 
   /** Only when it is marked: redoing the set takes the parts of all components. */
   release(set: number): void {
     this.journal.release(set)
-    this.common().forget(set)
+    this.forget(set)
   }
 
   close(): void {
     this.closeKept()
     this.journal.close()
+    this.applier.close()
     this.images.close()
     this.sums?.close()
     this.state.close()
@@ -243,12 +251,14 @@ export class FileSetStore implements SetStore {
   /** The files of what they have in common are synced when they are opened: what is read here is durable. */
   private resumeCommon(told: StoreProgress, journaled: number): StoreProgress {
     const last = waitingCommits(this.layout, this.state.current).at(-1)
-    // The record decides; the predecessor may have died before it wrote the state.
-    if (last !== undefined && last.set > this.state.current.securedSet) this.state.secure(last.set, last.time)
+    // The record decides; the predecessor may have died before it wrote the state. Else the set is committed once more.
+    if (last !== undefined && last.set > this.state.current.securedSet) {
+      ifThereIsRoom(() => this.state.secure(last.set, last.time))
+    }
     const { securedSet, appliedSet, applying } = this.state.current
-    // It may have died between the mark and this.
+    // It may have died between the mark and this. Else it is done when the next set is applied.
     this.journal.release(appliedSet)
-    this.common().forget(appliedSet)
+    ifThereIsRoom(() => this.forget(appliedSet))
     return {
       journaled,
       applied: told.applied,
@@ -256,6 +266,22 @@ export class FileSetStore implements SetStore {
       announced: Math.max(told.announced, applying ?? appliedSet),
       marked: Math.max(told.marked, appliedSet)
     }
+  }
+
+  /** Records, and undo, that are not needed any more: the state says so durably. */
+  private forget(appliedSet: number): void {
+    const { history } = this.state.current
+    const keptFrom = history === null || this.retention === null ? appliedSet : this.retention.drop(history)
+    this.common().forget(appliedSet, keptFrom)
+  }
+
+  private makeRetention(): Retention | null {
+    const { layout, state, commits } = this
+    const bounds = state.current.history
+    if (this.options.history === undefined || commits === null || bounds === null) return null
+    const { policy } = this.options.history
+    const applied = readCommits(layout.commits).commits.filter(({ set }) => set <= state.current.appliedSet)
+    return new Retention({ directory: layout.history, leases: layout.leases, policy }, bounds, applied)
   }
 
   /** What the state says beside an announcement is durable: the announcement came after. */
@@ -273,6 +299,15 @@ export class FileSetStore implements SetStore {
     const { component } = this.options
     const message = `secondary component ${component}: set ${set} cannot be ${what}, set ${after} comes before`
     return new TidemarkError('TIDEMARK_CORRUPT', message, { component, set, after })
+  }
+}
+
+/** What need not be done now: a disk without room must not keep a component from beginning. */
+function ifThereIsRoom(act: () => void): void {
+  try {
+    act()
+  } catch (cause) {
+    if (!isNoSpace(cause)) throw cause
   }
 }
 

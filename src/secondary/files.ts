@@ -25,6 +25,10 @@ export function ioError(action: string, file: string, cause: unknown): unknown {
   return failed(full ? 'TIDEMARK_NO_SPACE' : 'TIDEMARK_CORRUPT', action, file, cause)
 }
 
+export function isNoSpace(error: unknown): boolean {
+  return error instanceof TidemarkError && error.code === 'TIDEMARK_NO_SPACE'
+}
+
 /** While a directory is opened: a path that cannot be used is the caller's mistake. */
 export function openingError(action: string, file: string, cause: unknown): unknown {
   const errno = errnoOf(cause)

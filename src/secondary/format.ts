@@ -40,6 +40,8 @@ export interface Layout {
   readonly lock: string
   readonly journal: string
   readonly identity: string
+  readonly history: string
+  readonly leases: string
 }
 
 export function layoutOf(directory: string): Layout {
@@ -57,12 +59,23 @@ export function layoutOf(directory: string): Layout {
     checksums: path.join(own, 'checksums'),
     lock: path.join(own, 'lock'),
     journal: path.join(own, 'journal'),
-    identity: path.join(own, 'identity')
+    identity: path.join(own, 'identity'),
+    history: path.join(own, 'history'),
+    leases: path.join(own, 'leases')
   }
 }
 
 export function imagePath(layout: Layout, volume: FormatVolume): string {
   return path.join(volume.directory ?? layout.volumes, `${volume.target}.img`)
+}
+
+/**
+ * By volume: its number in undo parts, the place of its target among all targets in the order of their code units. Volumes
+ * may be named in another order the next time, and history must outlive that.
+ */
+export function undoNumbers(format: Format): number[] {
+  const sorted = format.volumes.map(({ target }) => target).sort()
+  return format.volumes.map(({ target }) => sorted.indexOf(target))
 }
 
 /** Volume and group names become file names: none of them may lead out of its directory. */
@@ -121,6 +134,12 @@ export function formatText(format: Format): string {
 /** Of all the rest, without blanks. */
 function checksumOf(format: object): number {
   return crc32(JSON.stringify(format))
+}
+
+export function readExistingFormat(layout: Layout): Format {
+  const format = readFormat(layout)
+  if (format === null) throw notSecondary(layout.directory)
+  return format
 }
 
 export function notSecondary(directory: string): TidemarkError {

@@ -80,13 +80,26 @@ export interface Block {
  * where it ends. Returns where and why the segment ended before the end of the file, if it did.
  */
 export function readSegment(segment: SegmentName, each: (part: Part, end: number) => void): SegmentEnd | null {
+  const steps = readSteps(segment, each, BLOCK_MAGIC)
+  for (;;) {
+    const step = steps.next()
+    if (step.done === true) return step.value
+  }
+}
+
+/** The same a block at a time. @param magic  of its blocks */
+export function* readSteps(
+  segment: SegmentName,
+  each: (part: Part, end: number) => void,
+  magic: number
+): Generator<undefined, SegmentEnd | null> {
   const fd = fs.openSync(segment.path, 'r')
   try {
     const size = fs.fstatSync(fd).size
     let position = 0
     let reading: { set: number; frames: FloatTable; blocks: number; data: number } | null = null
     while (position < size) {
-      const block = readBlock(fd, position, size, segment.component)
+      const block = readBlock(fd, position, size, segment.component, magic)
       if (typeof block === 'string') return { path: segment.path, position, reason: block }
       if (block.kind === KIND_BEGIN) reading = { set: block.set, frames: frameTable(), blocks: 0, data: 0 }
       if (reading === null || block.set !== reading.set || block.ordinal !== reading.blocks) {
@@ -106,6 +119,7 @@ export function readSegment(segment: SegmentName, each: (part: Part, end: number
         reading = null
       }
       position = block.end
+      yield
     }
     return null
   } catch (cause) {
@@ -116,10 +130,16 @@ export function readSegment(segment: SegmentName, each: (part: Part, end: number
 }
 
 /** The block, or what is wrong with it. */
-export function readBlock(fd: number, position: number, size: number, component: number): Block | string {
+export function readBlock(
+  fd: number,
+  position: number,
+  size: number,
+  component: number,
+  magic = BLOCK_MAGIC
+): Block | string {
   const header = Buffer.alloc(BLOCK_HEADER_BYTES)
   if (readFully(fd, header, 0, BLOCK_HEADER_BYTES, position) < BLOCK_HEADER_BYTES) return 'ends within a header'
-  if (header.readUInt32LE(0) !== BLOCK_MAGIC) return 'no block begins here'
+  if (header.readUInt32LE(0) !== magic) return 'no block begins here'
   if (header.readUInt32LE(BLOCK_COMPONENT * 4) !== component) return 'a block of another component'
   const kind = header.readUInt32LE(BLOCK_KIND * 4)
   const updates = header.readDoubleLE(BLOCK_UPDATES * 8)

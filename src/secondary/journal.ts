@@ -1,6 +1,5 @@
 import fs from 'node:fs'
 import path from 'node:path'
-import { crc32 } from 'node:zlib'
 import { TidemarkError } from '../errors.ts'
 import type { Arena } from '../memory/arena.ts'
 import {
@@ -14,40 +13,12 @@ import {
   RECORD_SET,
   RECORD_VOLUME
 } from '../memory/record.ts'
-import {
-  BLOCK_CHECKED_FROM,
-  BLOCK_COMPONENT,
-  BLOCK_CRC,
-  BLOCK_DATA,
-  BLOCK_ENTRY_BYTES,
-  BLOCK_HEADER_BYTES,
-  BLOCK_KIND,
-  BLOCK_MAGIC,
-  BLOCK_MOST_DATA,
-  BLOCK_MOST_UPDATES,
-  BLOCK_ORDINAL,
-  BLOCK_SET,
-  BLOCK_UPDATES,
-  ENTRY_ZERO,
-  FRAME_LENGTH,
-  FRAME_OFFSET,
-  FRAME_POSITION,
-  FRAME_SEQUENCE,
-  FRAME_VOLUME,
-  frameTable,
-  KIND_BEGIN,
-  KIND_END,
-  KIND_UPDATES,
-  type Part
-} from './block.ts'
-import { ioError, syncDirectory, writeAllFully } from './files.ts'
+import { BLOCK_MAGIC, frameTable, type Part } from './block.ts'
+import { BlockWriter } from './block-writer.ts'
+import { ioError, syncDirectory } from './files.ts'
 import type { FloatTable } from './float-table.ts'
 import type { LeftSegment } from './left-segments.ts'
 
-/** Data up to this long is copied into the block's buffer; longer data is written from where it lies. */
-const COPIED_BYTES = 2048
-/** The system takes at most 1024 pieces in one call. */
-const MOST_VIEWS = 1000
 /** A new segment is begun after it: the old one can be removed when its sets are applied. */
 const SEGMENT_BYTES = 64 << 20
 const SPARE_TABLES = 2
@@ -78,31 +49,17 @@ export class Journal {
   private readonly spare: FloatTable[] = []
   /** A failed sync: nothing more is journaled. */
   private broken: unknown = null
-  /** A failed write: the part cannot go on, it can only begin again. For want of room it can: the block is written again. */
-  private interrupted: unknown = null
 
   // The part that is being received.
+  private readonly writer: BlockWriter
   private set = 0
   private setLow = 0
   private start = 0
   private frames: FloatTable | null = null
-  private data = 0
-  private ordinal = 0
-
-  // The block that is being filled: header and entries, copied data, and the pieces that will be written.
-  private readonly head = Buffer.alloc(BLOCK_HEADER_BYTES + BLOCK_MOST_UPDATES * BLOCK_ENTRY_BYTES)
-  private readonly headWords = new Uint32Array(this.head.buffer, this.head.byteOffset, this.head.length / 4)
-  private readonly headFloats = new Float64Array(this.head.buffer, this.head.byteOffset, this.head.length / 8)
-  private readonly copied = Buffer.alloc(BLOCK_MOST_DATA)
-  private copiedLength = 0
-  /** From here on the copied data is not yet among the pieces. */
-  private pieceFrom = 0
-  private views: Uint8Array[] = []
-  private blockUpdates = 0
-  private blockData = 0
 
   constructor(options: JournalOptions) {
     this.options = options
+    this.writer = new BlockWriter(BLOCK_MAGIC, options.component)
   }
 
   /**
@@ -132,17 +89,13 @@ export class Journal {
   /** A part that was not synced is dropped: it starts again after a change of view, or after an error. */
   begin(set: number): void {
     if (this.broken !== null) throw this.broken
-    this.interrupted = null
-    this.resetBlock()
     if (this.frames !== null) this.dropUnfinished()
     const segment = this.segmentFor(set)
     this.set = set
     this.setLow = set | 0
     this.start = segment.length
     this.frames = this.spare.pop() ?? frameTable()
-    this.data = 0
-    this.ordinal = 0
-    this.writeBlock(KIND_BEGIN, 0, 0)
+    this.writer.begin(set, { path: segment.path, fd: segment.fd, position: segment.length }, this.frames)
   }
 
   append(arena: Arena, address: number): void {
@@ -171,44 +124,20 @@ export class Journal {
     bytes: Buffer,
     from: number
   ): void {
-    const stored = zero ? 0 : length
     const size = this.options.sizes[volume] ?? -1
     if (!(offset >= 0 && length >= 0 && offset + length <= size)) this.refuse(volume, offset, length, this.setLow)
-    if (
-      this.blockUpdates === BLOCK_MOST_UPDATES ||
-      this.views.length >= MOST_VIEWS - 2 ||
-      this.blockData + stored > BLOCK_MOST_DATA
-    ) {
-      this.writeUpdates()
-    }
-    const frames = this.frames as FloatTable
-    const row = frames.add()
-    frames.set(row, FRAME_VOLUME, volume)
-    frames.set(row, FRAME_OFFSET, offset)
-    frames.set(row, FRAME_LENGTH, length)
-    frames.set(row, FRAME_SEQUENCE, sequence)
-    // Within the block's data for now: where that begins is known when the block is written.
-    frames.set(row, FRAME_POSITION, zero ? -1 : this.blockData)
-    const entry = BLOCK_HEADER_BYTES + this.blockUpdates * BLOCK_ENTRY_BYTES
-    this.headWords[entry >>> 2] = volume
-    this.headWords[(entry >>> 2) + 1] = zero ? ENTRY_ZERO : 0
-    this.headFloats[(entry >>> 3) + 1] = offset
-    this.headFloats[(entry >>> 3) + 2] = length
-    this.headFloats[(entry >>> 3) + 3] = sequence
-    this.blockUpdates++
-    if (stored > 0) this.addData(bytes, from, stored)
+    this.writer.add(volume, offset, length, sequence, zero ? null : bytes, from)
   }
 
   /** Writes what was appended and still lies in memory that was lent. */
   gather(): void {
-    this.writeUpdates()
+    this.writer.flush()
   }
 
   /** The part is whole and on the disk when it returns. */
   sync(): Part {
     const frames = this.frames as FloatTable
-    this.writeUpdates()
-    this.writeBlock(KIND_END, frames.length, this.data)
+    this.writer.end()
     const segment = this.current()
     try {
       fs.fdatasyncSync(segment.fd)
@@ -217,9 +146,10 @@ export class Journal {
       this.broken = ioError('sync', segment.path, cause)
       throw this.broken
     }
+    segment.length = this.writer.position
     segment.lastSet = this.set
     this.frames = null
-    return { set: this.set, path: segment.path, frames, bytes: this.data }
+    return { set: this.set, path: segment.path, frames, bytes: this.writer.data }
   }
 
   /** Where the part's data is read from. */
@@ -254,9 +184,7 @@ export class Journal {
 
   /** The part that is being received is not wanted any more. */
   abandon(): void {
-    if (this.frames === null) return
-    this.resetBlock()
-    this.dropUnfinished()
+    if (this.frames !== null) this.dropUnfinished()
   }
 
   private current(): Segment {
@@ -304,77 +232,6 @@ export class Journal {
     } catch (cause) {
       throw ioError('remove', segment.path, cause)
     }
-  }
-
-  private addData(bytes: Buffer, from: number, length: number): void {
-    if (length <= COPIED_BYTES) {
-      bytes.copy(this.copied, this.copiedLength, from, from + length)
-      this.copiedLength += length
-    } else {
-      this.endPiece()
-      this.views.push(bytes.subarray(from, from + length))
-    }
-    this.blockData += length
-  }
-
-  /** What was copied since the last piece becomes one. */
-  private endPiece(): void {
-    if (this.copiedLength === this.pieceFrom) return
-    this.views.push(this.copied.subarray(this.pieceFrom, this.copiedLength))
-    this.pieceFrom = this.copiedLength
-  }
-
-  private writeUpdates(): void {
-    if (this.blockUpdates === 0) return
-    this.endPiece()
-    const frames = this.frames as FloatTable
-    const headBytes = BLOCK_HEADER_BYTES + this.blockUpdates * BLOCK_ENTRY_BYTES
-    const dataAt = this.current().length + headBytes
-    this.writeBlock(KIND_UPDATES, this.blockUpdates, this.blockData)
-    for (let row = frames.length - this.blockUpdates; row < frames.length; row++) {
-      const position = frames.get(row, FRAME_POSITION)
-      if (position >= 0) frames.set(row, FRAME_POSITION, dataAt + position)
-    }
-    this.data += this.blockData
-    this.resetBlock()
-  }
-
-  private writeBlock(kind: number, updates: number, data: number): void {
-    if (this.interrupted !== null) throw this.interrupted
-    const { headWords, headFloats } = this
-    headWords[0] = BLOCK_MAGIC
-    headWords[BLOCK_KIND] = kind
-    headWords[BLOCK_COMPONENT] = this.options.component
-    headFloats[BLOCK_SET] = this.set
-    headFloats[BLOCK_ORDINAL] = this.ordinal
-    headFloats[BLOCK_UPDATES] = updates
-    headFloats[BLOCK_DATA] = data
-    const headBytes = BLOCK_HEADER_BYTES + (kind === KIND_UPDATES ? updates * BLOCK_ENTRY_BYTES : 0)
-    let crc = crc32(this.head.subarray(BLOCK_CHECKED_FROM, headBytes))
-    let length = headBytes
-    for (const view of this.views) {
-      crc = crc32(view, crc)
-      length += view.length
-    }
-    headWords[BLOCK_CRC] = crc
-    const segment = this.current()
-    try {
-      writeAllFully(segment.fd, [this.head.subarray(0, headBytes), ...this.views], length, segment.length)
-    } catch (cause) {
-      const error = ioError('write', segment.path, cause)
-      if (!(error instanceof TidemarkError) || error.code !== 'TIDEMARK_NO_SPACE') this.interrupted = error
-      throw error
-    }
-    this.ordinal++
-    segment.length += length
-  }
-
-  private resetBlock(): void {
-    this.views = []
-    this.blockUpdates = 0
-    this.blockData = 0
-    this.copiedLength = 0
-    this.pieceFrom = 0
   }
 
   private refuse(volume: number, offset: number, length: number, setLow: number): never {

@@ -53,6 +53,14 @@ export function acquireLock(file: string, options: { force?: boolean } = {}): Lo
   }
 }
 
+/** Whether a process may be writing: the lock is there, and its holder is not provably gone. */
+export function isHeld(file: string): boolean {
+  const found = readIfThere(file)?.toString()
+  if (found === undefined) return false
+  const holder = parseHolder(found)
+  return holder === null || !provablyGone(holder, describeThisProcess())
+}
+
 export function describeThisProcess(): LockHolder {
   return {
     host: os.hostname(),
@@ -172,7 +180,7 @@ function release(file: string, holder: LockHolder): void {
   if (found !== undefined && parseHolder(found)?.token === holder.token) fs.rmSync(file, { force: true })
 }
 
-function parseHolder(text: string): LockHolder | null {
+export function parseHolder(text: string): LockHolder | null {
   try {
     const value = JSON.parse(text) as Partial<LockHolder> | null
     return typeof value?.host === 'string' && typeof value.pid === 'number' ? (value as LockHolder) : null

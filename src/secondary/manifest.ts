@@ -19,3 +19,8 @@ export function isAsListed(commit: Commit, component: number, parts: readonly Pa
   }
   return updates === listed?.updates && bytes === listed.bytes
 }
+
+/** The components in whose volumes the set changes something: those that save undo of it. */
+export function changedBy({ parts }: Commit): number[] {
+  return [...parts.keys()].filter((component) => (parts[component]?.updates ?? 0) > 0)
+}

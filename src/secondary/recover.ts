@@ -1,24 +1,21 @@
 import fs from 'node:fs'
 import { TidemarkError } from '../errors.ts'
-import { Applier } from './applier.ts'
 import type { Part } from './block.ts'
 import { BlockSums } from './block-sums.ts'
 import { type Commit, readCommits, syncCommits, writeCommits } from './commit-log.ts'
 import { ioError } from './files.ts'
-import { type Format, imagePath, type Layout } from './format.ts'
+import { type Format, imagePath, type Layout, undoNumbers } from './format.ts'
 import { Images } from './images.ts'
 import { listSegments, missingPart, readSegment, type SegmentEnd, type SegmentName } from './journal-reader.ts'
+import { lowestLease } from './leases.ts'
 import { isAsListed, isCovered } from './manifest.ts'
+import { type OpenPart, SetApplier } from './set-applier.ts'
 import { type SecondaryState, StateFile } from './state.ts'
 import { SumKeeper } from './sum-keeper.ts'
+import { UndoWriter } from './undo.ts'
 
-export interface RecoverOptions {
-  readonly signal?: AbortSignal | undefined
-  /** The records of applied sets from this one on stay in the commit log. */
-  readonly keptFrom?: number
-}
-
-const NOTHING_KEPT = Number.POSITIVE_INFINITY
+/** By component, in the order in which they are applied. */
+type PartsFound = Map<number, Part[]>
 
 interface Found {
   /** By set, then by component. */
@@ -31,23 +28,23 @@ interface Found {
  * been begun; parts of sets that were never secured are dropped. Afterwards the journal is empty. The caller holds the
  * lock. Can be killed and started again at any point.
  */
-export function recover(layout: Layout, format: Format, options: RecoverOptions = {}): void {
+export function recover(layout: Layout, format: Format, signal?: AbortSignal): void {
   const state = StateFile.open(layout.state, 'write')
   try {
     const waiting = waitingCommits(layout, state.current)
     const segments = listSegments(layout.journal)
-    if (waiting.length > 0) redo(layout, format, state, waiting, segments, options.signal)
-    empty(layout, state, segments, options.keptFrom ?? NOTHING_KEPT)
+    if (waiting.length > 0) redo(layout, format, state, waiting, segments, signal)
+    empty(layout, state, segments)
   } finally {
     state.close()
   }
 }
 
 /** After an orderly end, nothing is left to do: the journal need not stay until the next opening. The caller holds the lock. */
-export function tidy(layout: Layout, keptFrom = NOTHING_KEPT): void {
+export function tidy(layout: Layout): void {
   const state = StateFile.open(layout.state, 'write')
   try {
-    if (waitingCommits(layout, state.current).length === 0) empty(layout, state, listSegments(layout.journal), keptFrom)
+    if (waitingCommits(layout, state.current).length === 0) empty(layout, state, listSegments(layout.journal))
   } finally {
     state.close()
   }
@@ -87,13 +84,17 @@ function redo(
     const complete = waiting.map((commit) => partsOf(commit, found))
     // What a killed writer wrote last is perhaps not on the disk yet: no image may be ahead of the record that says why.
     syncCommits(layout.commits)
-    const applier = new Applier(images, volumes.length, SumKeeper.of(images, sums, volumes))
+    const keeper = SumKeeper.of(images, sums, volumes)
     for (const [n, commit] of waiting.entries()) {
       signal?.throwIfAborted()
       if (commit.set > state.current.securedSet) state.secure(commit.set, commit.time)
       state.announce(commit.set)
-      // Only the first can have been begun: one set is applied at a time.
-      for (const part of complete[n] as Part[]) apply(applier, part, n === 0)
+      const keepsHistory = state.current.history !== null
+      for (const [component, parts] of complete[n] as PartsFound) {
+        const undo = keepsHistory ? undoOf(layout, format, component, images) : null
+        // Only the first can have been begun: one set is applied at a time.
+        apply(new SetApplier(images, volumes.length, keeper, undo), commit.set, parts, n === 0)
+      }
       state.mark(commit.set, commit.time)
     }
   } finally {
@@ -117,36 +118,44 @@ function findParts(segments: readonly SegmentName[], isWanted: (set: number) => 
   return { parts, ends }
 }
 
-/** In the order in which they are applied: set by set, where several were secured as one. */
-function partsOf(commit: Commit, found: Found): Part[] {
+/** By component, in the order in which they are applied: set by set, where several were secured as one. */
+function partsOf(commit: Commit, found: Found): PartsFound {
   const sets = [...found.parts.keys()].filter((set) => isCovered(commit, set)).sort((a, b) => a - b)
-  const partIn = (set: number, component: number): Part[] => {
-    const part = found.parts.get(set)?.get(component)
-    return part === undefined ? [] : [part]
+  const parts: PartsFound = new Map()
+  for (const component of commit.parts.keys()) {
+    const own = sets.flatMap((set) => found.parts.get(set)?.get(component) ?? [])
+    if (!isAsListed(commit, component, own)) {
+      throw missingPart(component, commit.first ?? commit.set, 'the set was secured', found.ends)
+    }
+    parts.set(component, own)
   }
-  const components = [...commit.parts.keys()]
-  for (const component of components) {
-    const own = sets.flatMap((set) => partIn(set, component))
-    if (isAsListed(commit, component, own)) continue
-    throw missingPart(component, commit.first ?? commit.set, 'the set was secured', found.ends)
-  }
-  return sets.flatMap((set) => components.flatMap((component) => partIn(set, component)))
+  return parts
 }
 
-function apply(applier: Applier, part: Part, isRedone: boolean): void {
-  const fd = fs.openSync(part.path, 'r')
+function undoOf(layout: Layout, format: Format, component: number, images: Images): UndoWriter {
+  const undo = new UndoWriter({ directory: layout.history, component, numbers: undoNumbers(format) }, images)
+  undo.syncNames()
+  return undo
+}
+
+function apply(applier: SetApplier, set: number, parts: readonly Part[], isRedone: boolean): void {
+  const open: OpenPart[] = []
   try {
-    applier.begin(part.frames, fd, part.path, isRedone)
+    for (const { frames, path } of parts) open.push({ frames, path, fd: fs.openSync(path, 'r') })
+    applier.begin(set, open, isRedone)
     while (!applier.applySome());
   } finally {
-    fs.closeSync(fd)
+    applier.close()
+    for (const { fd } of open) fs.closeSync(fd)
   }
 }
 
-/** Nothing of the journal is needed once the state says applied; of the records only those that are kept. */
-function empty(layout: Layout, state: StateFile, segments: readonly SegmentName[], keptFrom: number): void {
+/** Nothing of the journal is needed once the state says applied; of the records, those of kept sets. */
+function empty(layout: Layout, state: StateFile, segments: readonly SegmentName[]): void {
   // Once more, durably: a killed process may have written the mark without having synced it.
   state.mark(state.current.appliedSet, state.current.appliedTime)
+  const { appliedSet, history } = state.current
+  const keptFrom = Math.min(history?.oldest ?? appliedSet, lowestLease(layout.leases))
   const { commits } = readCommits(layout.commits)
   try {
     for (const segment of segments) fs.unlinkSync(segment.path)

@@ -1,7 +1,9 @@
 import { TidemarkError } from '../errors.ts'
 import type { SecondaryReport } from '../types.ts'
+import { readCommits } from './commit-log.ts'
 import { openingError } from './files.ts'
-import { type Format, imagePath, type Layout, layoutOf, notSecondary, readFormat } from './format.ts'
+import { type Format, imagePath, type Layout, layoutOf, readExistingFormat } from './format.ts'
+import { keptSets } from './kept-sets.ts'
 import { waitingCommits } from './recover.ts'
 import { type SecondaryState, StateFile } from './state.ts'
 
@@ -22,8 +24,7 @@ export function checkReadable(directory: string): void {
 
 function openToRead(directory: string): { layout: Layout; format: Format; state: StateFile } {
   const layout = layoutOf(directory)
-  const format = readFormat(layout)
-  if (format === null) throw notSecondary(layout.directory)
+  const format = readExistingFormat(layout)
   try {
     return { layout, format, state: StateFile.open(layout.state, 'read') }
   } catch (cause) {
@@ -61,6 +62,15 @@ function reportOf(layout: Layout, format: Format, state: SecondaryState): Second
       size: volume.size,
       path: imagePath(layout, volume)
     })),
-    history: []
+    history: historyOf(layout, state)
   }
+}
+
+function historyOf(layout: Layout, state: SecondaryState): SecondaryReport['history'] {
+  if (state.history === null) return []
+  return keptSets(state, readCommits(layout.commits).commits).map(({ set, time, label }) => ({
+    set,
+    ...(label !== undefined && { label }),
+    consistencyTime: time
+  }))
 }

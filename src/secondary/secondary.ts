@@ -1,8 +1,9 @@
 import { TidemarkError } from '../errors.ts'
-import type { SecondaryReport, VerifyProgress, VerifyReport } from '../types.ts'
+import type { RestoreOptions, SecondaryReport, SetReport, VerifyProgress, VerifyReport } from '../types.ts'
 import { openExistingDirectory, type SecondaryDirectory } from './directory.ts'
 import { layoutOf } from './format.ts'
 import { checkReadable, inspectDirectory } from './report.ts'
+import { restoreSet } from './restore-set.ts'
 
 export { inspectDirectory } from './report.ts'
 
@@ -57,11 +58,15 @@ export class Secondary {
     return inspectDirectory(this.directory)
   }
 
-  async restore(
-    _to: string,
-    _options?: { set?: number | string; time?: number; signal?: AbortSignal }
-  ): Promise<never> {
-    throw this.notYet('restore')
+  /**
+   * Consistent copies of all volumes, `NAME.img` each, at a kept set: a number, a name, or the newest one not after a time.
+   * Default: the last applied set. Needs no lock and stops nobody. Given up by the signal, it removes what it made.
+   * @throws TidemarkError TIDEMARK_OPTIONS (`to` not empty; `details.missing`: not kept, with `set`, `oldest`, `newest`),
+   * TIDEMARK_CORRUPT (undo is damaged), TIDEMARK_LOCKED (without history: it changes all the time), TIDEMARK_NO_SPACE
+   */
+  async restore(to: string, options: RestoreOptions = {}): Promise<SetReport> {
+    this.checkOpen()
+    return restoreSet(layoutOf(this.directory), to, options)
   }
 
   /**
@@ -88,10 +93,5 @@ export class Secondary {
   private checkOpen(): void {
     if (!this.closed) return
     throw new TidemarkError('TIDEMARK_CLOSED', `${this.directory} was closed`, { path: this.directory })
-  }
-
-  private notYet(what: string): TidemarkError {
-    const message = `${what} of a secondary directory is not there yet`
-    return new TidemarkError('TIDEMARK_OPTIONS', message, { path: this.directory, call: what })
   }
 }

@@ -1,5 +1,13 @@
 import { SlotFile } from './slot-file.ts'
 
+/** How far back the secondary can be restored (docs/history.md). */
+export interface HistoryBounds {
+  /** Undo of all sets after it was saved. */
+  readonly since: number
+  /** The oldest set that is kept: what only older ones need is removed, unless a lease is on it. */
+  readonly oldest: number
+}
+
 /** What the first component keeps for all: how far the secondary has got. */
 export interface SecondaryState {
   readonly securedSet: number
@@ -9,12 +17,23 @@ export interface SecondaryState {
   readonly appliedTime: number | null
   /** The set that is being written to the images. */
   readonly applying: number | null
+  /** Null: no history is kept. */
+  readonly history: HistoryBounds | null
 }
 
 /** 'TMS1' and 'TMC1', little-endian. */
 const STATE_MAGIC = 0x31534d54
 const CEILING_MAGIC = 0x31434d54
-const STATE_VALUES = 5
+const STATE_VALUES = 7
+
+const NOTHING: SecondaryState = {
+  securedSet: 0,
+  securedTime: null,
+  appliedSet: 0,
+  appliedTime: null,
+  applying: null,
+  history: null
+}
 
 export class StateFile {
   private readonly slots: SlotFile
@@ -26,7 +45,7 @@ export class StateFile {
   }
 
   static create(file: string): void {
-    SlotFile.create(file, STATE_MAGIC, [0, Number.NaN, 0, Number.NaN, Number.NaN])
+    SlotFile.create(file, STATE_MAGIC, encode(NOTHING))
   }
 
   static open(file: string, access: 'read' | 'write'): StateFile {
@@ -66,9 +85,19 @@ export class StateFile {
     this.state = next
   }
 
-  /** Only when all images hold the set durably. */
-  mark(set: number, time: number | null): void {
-    const next = { ...this.state, appliedSet: set, appliedTime: time, applying: null }
+  /**
+   * Only when all images hold the set durably.
+   * @param history  how far back it goes from now on: published in the same write, before anything is removed
+   */
+  mark(set: number, time: number | null, history = this.state.history): void {
+    const next = { ...this.state, appliedSet: set, appliedTime: time, applying: null, history }
+    this.slots.writeDurable(encode(next))
+    this.state = next
+  }
+
+  /** While no set is being applied. Null: undo is not saved any more. */
+  keepHistory(history: HistoryBounds | null): void {
+    const next = { ...this.state, history }
     this.slots.writeDurable(encode(next))
     this.state = next
   }
@@ -126,8 +155,10 @@ export class CeilingFile {
 
 function encode(state: SecondaryState): number[] {
   const orNone = (value: number | null): number => value ?? Number.NaN
-  const { securedSet, securedTime, appliedSet, appliedTime, applying } = state
-  return [securedSet, orNone(securedTime), appliedSet, orNone(appliedTime), orNone(applying)]
+  const { securedSet, securedTime, appliedSet, appliedTime, applying, history } = state
+  // One more each: what was never written reads as 0.
+  const bounds = history === null ? [0, 0] : [history.since + 1, history.oldest + 1]
+  return [securedSet, orNone(securedTime), appliedSet, orNone(appliedTime), orNone(applying), ...bounds]
 }
 
 function decode(values: readonly number[]): SecondaryState {
@@ -138,6 +169,7 @@ function decode(values: readonly number[]): SecondaryState {
     securedTime: orNull(values[1]),
     appliedSet: values[2] ?? 0,
     appliedTime: orNull(values[3]),
-    applying: orNull(values[4])
+    applying: orNull(values[4]),
+    history: values[5] ? { since: values[5] - 1, oldest: (values[6] ?? 1) - 1 } : null
   }
 }

@@ -45,9 +45,13 @@ describe('opening', () => {
       ['secondary', { volumes }],
       ['secondary.directory', { ...good, secondary: { directory: '' } }],
       ['secondary.components', { ...good, secondary: { directory: 'x', components: 0 } }],
+      ['secondary.history', { ...good, secondary: { directory: 'x', history: 100 } }],
+      ['secondary.history', { ...good, secondary: { directory: 'x', history: {} } }],
+      ['secondary.history', { ...good, secondary: { directory: 'x', history: { sets: 3, ageMs: 1000 } } }],
+      ['secondary.history.sets', { ...good, secondary: { directory: 'x', history: { sets: 0 } } }],
+      ['secondary.history.ageMs', { ...good, secondary: { directory: 'x', history: { ageMs: 0.5 } } }],
       // Not there yet: refused rather than ignored.
       ['secondary.url', { ...good, secondary: { url: 'http://127.0.0.1:1' } }],
-      ['secondary.history', { ...good, secondary: { directory: 'x', history: { sets: 3 } } }],
       ['mirrorContent', { ...good, mirrorContent: 'everything' }],
       ['refetch', { ...good, mirrorContent: 'metadata' }],
       ['lagTargetMs', { ...good, lagTargetMs: 19 }]

@@ -3,6 +3,7 @@ import path from 'node:path'
 import type { PartFacts, StoreProgress } from '../../src/protocol/set-store.ts'
 import { openDirectory, type SecondaryDirectory } from '../../src/secondary/directory.ts'
 import { FileSetStore } from '../../src/secondary/file-store.ts'
+import type { HistoryPolicy } from '../../src/secondary/kept-sets.ts'
 import { inspectDirectory } from '../../src/secondary/report.ts'
 import { DISK } from './simulated-disk.ts'
 import { bytesOf, Records } from './support.ts'
@@ -44,13 +45,15 @@ export class DiskRun {
   private facts: Map<number, PartFacts>[] = []
   private images = this.boundaries[0]?.images ?? []
   private readonly updatesOf: (set: number) => readonly Update[]
+  readonly history: HistoryPolicy | undefined
 
-  constructor(updatesOf: (set: number) => readonly Update[] = largeUpdates) {
+  constructor(updatesOf: (set: number) => readonly Update[] = largeUpdates, history?: HistoryPolicy) {
     this.updatesOf = updatesOf
+    this.history = history
   }
 
   open(): void {
-    this.directory = openRunDirectory()
+    this.directory = openRunDirectory(this.history)
     const { lastSet } = this.directory
     this.directory.raiseCeiling(lastSet + 10)
     const done = { journaled: lastSet, applied: lastSet, committed: lastSet, announced: lastSet, marked: lastSet }
@@ -173,8 +176,9 @@ function sumOf(parts: readonly PartFacts[]): PartFacts {
 }
 
 /** Whatever process held it is gone with the power. */
-export function openRunDirectory(): SecondaryDirectory {
-  return openDirectory({ directory: DIRECTORY, group: 'g', volumes: VOLUMES, components: COMPONENTS, force: true })
+export function openRunDirectory(history?: HistoryPolicy): SecondaryDirectory {
+  const options = { directory: DIRECTORY, group: 'g', volumes: VOLUMES, components: COMPONENTS, force: true }
+  return openDirectory({ ...options, history })
 }
 
 /** Which of the boundaries the directory is at, after it was opened and closed; throws where it is at none. */
@@ -199,7 +203,7 @@ interface Update {
 }
 
 /** Updates that overlap those of the same set and of the sets around it, over more than one sector: any other order shows. */
-function largeUpdates(set: number): Update[] {
+export function largeUpdates(set: number): Update[] {
   const fill = 1 + ((set * 7) % 200)
   return SIZES.flatMap((_, volume) => [
     { volume, sequence: 1, offset: (set % 10) * 40, length: 500, fill },

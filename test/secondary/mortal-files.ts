@@ -25,6 +25,8 @@ export class MortalFiles {
   fullAt = Number.POSITIVE_INFINITY
   fullFor = 1
   refused = 0
+  /** A component is about to write to a file. */
+  onWrite: ((file: string) => void) | undefined
   private readonly victim: number
   private running = NOBODY
   private dead = false
@@ -136,6 +138,7 @@ export class MortalFiles {
 
   private write(fd: number, bytes: Uint8Array, position: number, whole: () => number): number {
     this.point(WITHIN_WRITE)
+    if (this.running !== NOBODY) this.onWrite?.(this.pathOf(fd))
     this.unsynced.add(this.pathOf(fd))
     if (this.isFull()) {
       realWrite(fd, bytes, 0, bytes.length >> 1, position)

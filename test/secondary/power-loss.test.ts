@@ -1,12 +1,17 @@
 /** The power fails at every write, every sync and every change of a name: nothing that was told secured is lost, nothing is half. */
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import { boundaryOf, DiskRun, openRunDirectory, type Told } from './disk-run.ts'
+import type { HistoryPolicy } from '../../src/secondary/kept-sets.ts'
+import { inspectDirectory } from '../../src/secondary/report.ts'
+import { type Boundary, boundaryOf, DIRECTORY, DiskRun, largeUpdates, openRunDirectory, type Told } from './disk-run.ts'
 import { NEWEST, OLDEST, SimulatedDisk, type Survival, unmount } from './simulated-disk.ts'
 import { seeded } from './support.ts'
+import { undone } from './undone.ts'
 
 afterEach(unmount)
 
 const RANDOM_SURVIVALS = 4
+const KEPT_SETS = 3
+const HISTORY = { sets: KEPT_SETS }
 vi.setConfig({ testTimeout: 180_000 })
 
 interface Moment {
@@ -87,7 +92,7 @@ function survivals(seed: number): Survival[] {
 
 /** Everything is at exactly one boundary, never before what was told secured, and no identifier comes again. */
 function checkRecovered(run: DiskRun, told: Told): void {
-  const directory = openRunDirectory()
+  const directory = openRunDirectory(run.history)
   const { lastSet } = directory
   directory.close()
   const at = boundaryOf(run.boundaries)
@@ -95,6 +100,21 @@ function checkRecovered(run: DiskRun, told: Told): void {
     throw new Error(`at boundary ${at}, though ${told.secured} was told secured and ${told.committing} written`)
   }
   if (lastSet < told.used) throw new Error(`identifiers go on after ${lastSet}, but ${told.used} was used`)
+  if (run.history !== undefined) checkHistory(run.boundaries.slice(1, at + 1).slice(-KEPT_SETS))
+}
+
+/** Each boundary that is to be kept can be had, by nothing but the images and undo. */
+function checkHistory(boundaries: readonly Boundary[]): void {
+  const { history } = inspectDirectory(DIRECTORY)
+  const found = history.map(({ set }) => set).join()
+  const wanted = boundaries.map(({ set }) => set).join()
+  if (found !== wanted) throw new Error(`sets ${found} are kept, not ${wanted}`)
+  for (const { set, images } of boundaries) {
+    for (const [volume, image] of undone(DIRECTORY, ['v0', 'v1'], set).entries()) {
+      if (!image.equals(images[volume] as Uint8Array))
+        throw new Error(`volume ${volume} is not had as after set ${set}`)
+    }
+  }
 }
 
 /** Opens what is left and checks it. Returns what was wrong. */
@@ -128,9 +148,9 @@ interface Life {
   readonly moments: readonly Moment[]
 }
 
-function lifeOn(disk: SimulatedDisk): Life {
+function lifeOn(disk: SimulatedDisk, history?: HistoryPolicy): Life {
   disk.mount()
-  const run = new DiskRun()
+  const run = new DiskRun(largeUpdates, history)
   const moments = momentsOf(
     disk,
     () => run.told,
@@ -143,6 +163,12 @@ describe('the power fails', () => {
   test('at every moment of a whole life', () => {
     const life = lifeOn(new SimulatedDisk())
     expect(life.moments.length).toBeGreaterThan(300)
+    expect(cutAll(life)).toEqual([])
+  })
+
+  test('at every moment of a whole life with history', () => {
+    const life = lifeOn(new SimulatedDisk(), HISTORY)
+    expect(life.moments.length).toBeGreaterThan(400)
     expect(cutAll(life)).toEqual([])
   })
 
@@ -215,5 +241,14 @@ describe('a disk that does not sync what it says it has: the loss is seen', () =
     const disk = new SimulatedDisk()
     disk.liesAbout = liesAbout
     expect(cutAll(lifeOn(disk), 1)).toHaveLength(1)
+  })
+
+  test.each([
+    ['undo', /history\/.*$/],
+    ['names of undo', /history$/]
+  ])('%s', (_, liesAbout) => {
+    const disk = new SimulatedDisk()
+    disk.liesAbout = liesAbout
+    expect(cutAll(lifeOn(disk, HISTORY), 1)).toHaveLength(1)
   })
 })

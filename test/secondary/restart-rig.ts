@@ -8,13 +8,17 @@ import { FileSetStore } from '../../src/secondary/file-store.ts'
 import { layoutOf } from '../../src/secondary/format.ts'
 import { listSegments, readSegment } from '../../src/secondary/journal-reader.ts'
 import { inspectDirectory } from '../../src/secondary/report.ts'
+import { listUndo, undoPath } from '../../src/secondary/undo.ts'
 import { MortalFiles } from './mortal-files.ts'
 import { countUpTo, LAST_SET, modelAfter, RestartGroup, SETS, SIZES, segmentsOf, setOfLow } from './restart-group.ts'
 import { wrongSums } from './sums.ts'
+import { undone } from './undone.ts'
 
 const VOLUMES = SIZES.map((size, n) => ({ name: `v${n}`, size }))
 export const MODELS = [0, ...SETS].map((_, n) => modelAfter(n))
 const MOST_DEATHS = 5
+/** One set goes while the others are applied. */
+const KEPT_SETS = 2
 export const LARGE = 1 << 20
 export const SMALL = 2000
 
@@ -22,9 +26,14 @@ let root = ''
 beforeAll(() => {
   root = fs.mkdtempSync(path.join(os.tmpdir(), 'tidemark-restart-'))
   for (const components of [1, 2]) {
-    const directory = openDirectory({ directory: template(components), group: 'g', volumes: VOLUMES, components })
-    directory.raiseCeiling(LAST_SET)
-    directory.close()
+    for (const history of [false, true]) {
+      const directory = openDirectory({
+        ...optionsOf({ components, history }),
+        directory: template(components, history)
+      })
+      directory.raiseCeiling(LAST_SET)
+      directory.close()
+    }
   }
 })
 afterAll(() => fs.rmSync(root, { recursive: true, force: true }))
@@ -32,13 +41,17 @@ afterEach(() => {
   vi.restoreAllMocks()
 })
 
-function template(components: number): string {
-  return path.join(root, `template-${components}`)
+function template(components: number, history = false): string {
+  return path.join(root, `template-${components}-${history}`)
+}
+
+function optionsOf({ components, history = false }: Pick<Case, 'components' | 'history'>) {
+  return { group: 'g', volumes: VOLUMES, components, ...(history && { history: { sets: KEPT_SETS } }) }
 }
 
 /** Makes one directory what another one is. Files are written over: making and removing thousands of them takes longer. */
 function copyInto(to: string, from: string): string {
-  for (const name of ['volumes', 'tidemark', 'tidemark/journal']) {
+  for (const name of ['volumes', 'tidemark', 'tidemark/journal', 'tidemark/history']) {
     fs.mkdirSync(path.join(to, name), { recursive: true })
     const wanted = fs.readdirSync(path.join(from, name), { withFileTypes: true })
     const files = wanted.filter((entry) => entry.isFile()).map((entry) => entry.name)
@@ -62,6 +75,7 @@ export interface Case {
   readonly victim: number
   readonly segmentBytes: number
   readonly viewAtDeath: boolean
+  readonly history?: boolean
 }
 
 /** A group on files of its own, in which one component may die. */
@@ -76,10 +90,11 @@ export class RestartRig {
   constructor(kind: Case, dieAt: number, { torn = false, dieAgain = Number.POSITIVE_INFINITY } = {}) {
     this.kind = kind
     this.dieAgain = dieAgain
-    this.directory = copyInto(path.join(root, 'work'), template(kind.components))
+    this.directory = copyInto(path.join(root, 'work'), template(kind.components, kind.history))
     this.files = new MortalFiles(kind.victim)
     this.files.dieAt = dieAt
     this.files.torn = torn
+    this.files.onWrite = (file) => this.writing(file)
     this.files.watch()
     const hooks = {
       makeStore: (index: number) => new FileSetStore(this.storeOptions(index)),
@@ -116,7 +131,8 @@ export class RestartRig {
     const { components, segmentBytes } = kind
     const volumes = SIZES.map((size, n) => ({ path: path.join(directory, `volumes/v${n}.img`), size }))
     const keeps = SIZES.flatMap((_, volume) => (volume % components === component ? [volume] : []))
-    return { directory, volumes, component, components, keeps, lastSet: LAST_SET, segmentBytes }
+    const history = kind.history ? { policy: { sets: KEPT_SETS }, numbers: [...SIZES.keys()] } : undefined
+    return { directory, volumes, component, components, keeps, lastSet: LAST_SET, segmentBytes, history }
   }
 
   /** What is told is so, and stays so when the power fails. */
@@ -149,15 +165,41 @@ export class RestartRig {
     }
   }
 
+  /** Rules H1 and H3: whatever happens from here on, what the image holds now is not lost. */
+  private writing(file: string): void {
+    const volume = VOLUMES.findIndex(({ name }) => file === path.join(this.directory, `volumes/${name}.img`))
+    if (this.kind.history !== true || volume < 0) return
+    const set = setOfLow(this.group.board.loadApplying())
+    const undo = undoPath(layoutOf(this.directory).history, volume % this.kind.components, set)
+    if (!fs.existsSync(undo)) expect.fail(`set ${set} touches ${file} before its undo has a name`)
+    if (!this.files.isDurable(undo)) expect.fail(`set ${set} touches ${file} before its undo is on the disk`)
+  }
+
+  /** Each set that is said to be kept can be had, by nothing but the images and undo. */
+  private expectHistory(directory: string): void {
+    if (this.kind.history !== true) return
+    const { history, appliedSet } = inspectDirectory(directory)
+    const names = VOLUMES.map(({ name }) => name)
+    const kept = SETS.slice(0, countUpTo(appliedSet)).slice(-KEPT_SETS)
+    expect(history.map(({ set }) => set)).toEqual(kept)
+    for (const set of kept) {
+      for (const [volume, wanted] of (MODELS[countUpTo(set)] as Buffer[]).entries()) {
+        const found = undone(directory, names, set)[volume]
+        if (found?.equals(wanted) !== true) expect.fail(`volume ${volume} is not had as after set ${set}`)
+      }
+    }
+  }
+
   /** If the whole process ended here: everything that was told to be secured is in the images afterwards. */
   expectRecoverable(): void {
     const copy = copyInto(path.join(root, 'crashed'), this.directory)
-    openDirectory({ directory: copy, group: 'g', volumes: VOLUMES, components: this.kind.components }).close()
+    openDirectory({ ...optionsOf(this.kind), directory: copy }).close()
     const { appliedSet, clean } = inspectDirectory(copy)
     expect(clean).toBe(true)
     expect(countUpTo(appliedSet)).toBeGreaterThanOrEqual(countUpTo(setOfLow(this.group.board.loadCommitted())))
     this.expectImages(copy, countUpTo(appliedSet))
     expect(wrongSums(copy)).toEqual([])
+    this.expectHistory(copy)
   }
 
   closeStores(): void {
@@ -184,8 +226,10 @@ export class RestartRig {
       if (this.kind.segmentBytes === SMALL) expect(sets.length).toBeLessThanOrEqual(index === 0 ? 1 : 2)
     }
     this.expectImages(this.directory, SETS.length)
-    const { components } = this.kind
-    const directory = openDirectory({ directory: this.directory, group: 'g', volumes: VOLUMES, components })
+    this.expectHistory(this.directory)
+    if (this.kind.history)
+      expect(listUndo(layout.history).map(({ set }) => set)).toEqual(parts.size === 1 ? [SETS[2]] : [SETS[2], SETS[2]])
+    const directory = openDirectory({ ...optionsOf(this.kind), directory: this.directory })
     expect(fs.readdirSync(layout.journal)).toEqual([])
     directory.close()
     vi.restoreAllMocks()

@@ -52,6 +52,25 @@ describe.each(CASES)(
   }
 )
 
+describe.each([0, 1])('component %i of 2, with history', (victim) => {
+  const kind: Case = { components: 2, victim, segmentBytes: LARGE, viewAtDeath: victim === 1, history: true }
+
+  test.each([false, true])(
+    'dies at every call that changes a file, within writes: %s; every kept set can be had',
+    (torn) => {
+      let dieAt = 1
+      for (; ; dieAt++) {
+        const rig = new RestartRig(kind, dieAt, { torn })
+        rig.group.run()
+        rig.expectEnd()
+        if (rig.files.deaths === 0) break
+      }
+      expect(dieAt).toBeGreaterThan(torn ? 12 : 50)
+    },
+    120_000
+  )
+})
+
 describe('a confirm that was lost', () => {
   const kind = { components: 2, victim: 1, segmentBytes: LARGE, viewAtDeath: true }
 
