@@ -372,7 +372,10 @@ describe('removeComponent', () => {
       if (isThere) await joined
       else (await group.holdApplied()).release()
       const [id] = Object.entries(statesOf(group)).find(([, state]) => state === 'joining') as [string, string]
+      const gone = nextView(group, ({ component, reason }) => component === Number(id) && reason === 'removed')
       await group.removeComponent(Number(id))
+      // Nobody joins while a view is changing.
+      if (isThere) await gone
       expect(await adding).toMatchObject({ code: 'TIDEMARK_UNKNOWN_COMPONENT', details: { component: Number(id) } })
       expect(statesOf(group)).toEqual({ 0: 'active', 1: 'active', 2: 'active' })
     }

@@ -61,9 +61,14 @@ const TRANSCRIPTS: readonly Transcript[] = [
     heading:
       'The same death without a spare: the others take over its volumes, its source and its copies; another component joins later.',
     scenario: { takeover: 'survivors' },
-    scripts: [source(1, 0, 1), source(0, 0, 1)],
+    scripts: [
+      source(1, 0, 1),
+      source(0, 0, 1),
+      // It goes on until the other one has joined.
+      { attached: 1, writes: [{ volume: 1, offset: 8, text: 'w0', afterSets: 1 }] }
+    ],
     on: { 'component 0: takes 1:1': (world) => world.faults.kill(0) },
-    shows: /^control: volume 0 of set 1 goes from component 0/
+    shows: /^control: view 2 stands with components 0, 1 and 2/
   },
   {
     name: 'death-during-change',
