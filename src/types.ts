@@ -322,6 +322,8 @@ export interface VerifyReport {
   volumes: { name: string; bytes: number; differences: { offset: number; length: number }[] }[]
   /** Of a secondary directory: bytes read of journal and commit log, and what is wrong with them. */
   journal?: { bytes: number; problems: JournalProblem[] }
+  /** Of a secondary directory: bytes read of undo parts, and what is wrong with them; kept sets that need them cannot be restored. */
+  history?: { bytes: number; problems: JournalProblem[] }
   /** Of a secondary directory: 'missing' means that the volumes were not compared (`ok` is false), since it has none yet. */
   checksums?: 'compared' | 'missing'
   /** A set that a crash left half applied: blocks that it touches were not judged. Opening the directory finishes it. */

@@ -4,8 +4,8 @@ import { formatBytes } from './format-bytes.ts'
 
 export const VERIFY_USAGE = `tidemark verify DIR [--json]
 
-Compares a secondary directory with its own checksums: every block of its volumes, its journal and commit log. Changes
-nothing, and may be done while a group writes to it.
+Compares a secondary directory with its own checksums: every block of its volumes, its journal, commit log
+and history. Changes nothing, and may be done while a group writes to it.
   --json   the report as one JSON document
 Exit codes: 0 all is as it was written, 1 there are no checksums yet (tidemark recover DIR makes them), 2 not one of ours or of
 another version, 4 not there, 5 the writer never paused: try again, 6 something is damaged.
@@ -36,8 +36,9 @@ async function verifyShown(secondary: Awaited<ReturnType<typeof openSecondary>>)
   }
 }
 
-function isDamaged({ volumes, journal }: VerifyReport): boolean {
-  return volumes.some(({ differences }) => differences.length > 0) || (journal?.problems.length ?? 0) > 0
+function isDamaged({ volumes, journal, history }: VerifyReport): boolean {
+  const problems = (journal?.problems.length ?? 0) + (history?.problems.length ?? 0)
+  return volumes.some(({ differences }) => differences.length > 0) || problems > 0
 }
 
 function showProgress({ bytes, totalBytes, bytesPerSecond }: VerifyProgress): void {
@@ -46,7 +47,7 @@ function showProgress({ bytes, totalBytes, bytesPerSecond }: VerifyProgress): vo
 }
 
 function describe(report: VerifyReport): string {
-  const { volumes, journal, set } = report
+  const { volumes, journal, history, set } = report
   const lines = [`set ${set}: ${headline(report)}`]
   if (report.hasWriter === true) lines.push('a writer is active: volumes were compared between its writes')
   if (report.unfinishedSet !== undefined) {
@@ -63,14 +64,22 @@ function describe(report: VerifyReport): string {
     for (const { offset, length } of differences.slice(0, MOST_LINES)) lines.push(`    ${length} bytes at ${offset}`)
     if (differences.length > MOST_LINES) lines.push(`    and ${differences.length - MOST_LINES} more (--json has them)`)
   }
-  const { bytes = 0, problems = [] } = journal ?? {}
-  lines.push(
-    `  journal, ${formatBytes(bytes)}: ${problems.length === 0 ? 'as written' : `${problems.length} problems`}`
-  )
-  for (const { path, position, reason } of problems) {
-    lines.push(`    ${path}${position === undefined ? '' : ` at ${position}`}: ${reason}`)
+  lines.push(...describeFiles('journal', journal))
+  if (history !== undefined && (history.bytes > 0 || history.problems.length > 0)) {
+    lines.push(...describeFiles('history', history))
   }
   return `${lines.join('\n')}\n`
+}
+
+function describeFiles(what: string, found: VerifyReport['journal']): string[] {
+  const { bytes = 0, problems = [] } = found ?? {}
+  const state = problems.length === 0 ? 'as written' : `${problems.length} problems`
+  return [
+    `  ${what}, ${formatBytes(bytes)}: ${state}`,
+    ...problems.map(
+      ({ path, position, reason }) => `    ${path}${position === undefined ? '' : ` at ${position}`}: ${reason}`
+    )
+  ]
 }
 
 function headline(report: VerifyReport): string {

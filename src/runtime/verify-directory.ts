@@ -2,6 +2,7 @@ import fs from 'node:fs'
 import { setTimeout as wait } from 'node:timers/promises'
 import { TidemarkError } from '../errors.ts'
 import { BlockSums, blocksOf, SUM_BLOCK_BYTES } from '../secondary/block-sums.ts'
+import { beginHistoryCheck, judgeHistory } from '../secondary/check-history.ts'
 import type { BlockRange } from '../secondary/check-image.ts'
 import { type Expected, judgeJournal, readExpected } from '../secondary/check-journal.ts'
 import { beginSegmentCheck, type SegmentCheck } from '../secondary/check-segment.ts'
@@ -69,6 +70,7 @@ class DirectoryVerifier {
   private undecidedBlocks = 0
   private hasGivenUp = false
   private journalBytes = 0
+  private historyBytes = 0
   private bytes = 0
   private totalBytes = 0
   private readonly began = performance.now()
@@ -95,10 +97,11 @@ class DirectoryVerifier {
   async verify(): Promise<VerifyReport> {
     if (this.hasSums) this.totalBytes += this.volumes.reduce((sum, { size }) => sum + size, 0)
     const problems = await this.verifyJournal()
+    const historyProblems = await this.verifyHistory()
     for (const [n, volume] of this.volumes.entries()) this.checkLength(n, volume)
     if (this.hasSums) await this.pool.each(this.pieces(), (piece) => this.verifyPiece(piece))
     this.hasWriter ||= this.findsWriter()
-    return this.report(problems)
+    return this.report(problems, historyProblems)
   }
 
   private async verifyJournal(): Promise<JournalProblem[]> {
@@ -113,23 +116,37 @@ class DirectoryVerifier {
   }
 
   private async lookAtJournal(): Promise<JournalProblem[]> {
-    const checks = this.segments().map(beginSegmentCheck)
+    const checks = this.segments().map((segment) => beginSegmentCheck(segment))
     const commitLog = sizeOf(this.layout.commits) ?? 0
     this.totalBytes += commitLog
-    for (const { segment } of checks) this.totalBytes += sizeOf(segment.path) ?? 0
     this.count(commitLog)
-    this.journalBytes = commitLog
+    this.journalBytes = commitLog + (await this.checkAll(checks))
+    return judgeJournal(this.expected, checks)
+  }
+
+  /** A part that has its name is not written again: one look is enough. */
+  private async verifyHistory(): Promise<JournalProblem[]> {
+    const expected = readExpected(this.layout)
+    const checks = beginHistoryCheck(this.layout)
+    this.historyBytes = await this.checkAll(checks)
+    return judgeHistory(this.layout, expected, checks)
+  }
+
+  /** Returns how many bytes were read. */
+  private async checkAll(checks: SegmentCheck[]): Promise<number> {
+    for (const { segment } of checks) this.totalBytes += sizeOf(segment.path) ?? 0
+    let bytes = 0
     await this.pool.each(checks.keys(), async (n) => {
       for (let check = checks[n] as SegmentCheck; !check.isDone; checks[n] = check) {
         const outcome = await this.pool.run({ kind: 'segment', check, budgetBytes: SLICE_BYTES })
         if (!('check' in outcome)) throw new Error('a segment was asked for')
         const read = outcome.check.position - check.position
         check = outcome.check
-        this.journalBytes += read
+        bytes += read
         this.count(read)
       }
     })
-    return judgeJournal(this.expected, checks)
+    return bytes
   }
 
   private segments(): SegmentName[] {
@@ -181,19 +198,21 @@ class DirectoryVerifier {
     this.count(Math.min(SLICE_BYTES, size - range.first * SUM_BLOCK_BYTES))
   }
 
-  private report(problems: JournalProblem[]): VerifyReport {
+  private report(problems: JournalProblem[], historyProblems: JournalProblem[]): VerifyReport {
     const volumes = this.format.volumes.map(({ target, size }, n) => ({
       name: target,
       bytes: size,
       differences: (this.differences[n] as Differences).list()
     }))
-    const isWhole = problems.length === 0 && volumes.every(({ differences }) => differences.length === 0)
+    const isWhole =
+      problems.length + historyProblems.length === 0 && volumes.every(({ differences }) => differences.length === 0)
     if (isWhole && this.undecidedBlocks > 0) throw this.neverStill()
     return {
       ok: isWhole && this.hasSums,
       set: readExpected(this.layout).state.appliedSet,
       volumes,
       journal: { bytes: this.journalBytes, problems },
+      history: { bytes: this.historyBytes, problems: historyProblems },
       checksums: this.hasSums ? 'compared' : 'missing',
       ...(this.unfinishedSet !== null && { unfinishedSet: this.unfinishedSet }),
       hasWriter: this.hasWriter

@@ -4,6 +4,7 @@ import {
   BLOCK_ENTRY_BYTES,
   BLOCK_HEADER_BYTES,
   BLOCK_KIND,
+  BLOCK_MAGIC,
   BLOCK_UPDATES,
   KIND_BEGIN,
   KIND_END,
@@ -23,6 +24,8 @@ interface Reading {
 /** How far a segment has been checked: plain, so that another thread can go on with it. */
 export interface SegmentCheck {
   readonly segment: SegmentName
+  /** Of its blocks. */
+  readonly magic: number
   position: number
   reading: Reading | null
   /** Sets of which it holds a whole part, and the updates in it. */
@@ -34,8 +37,8 @@ export interface SegmentCheck {
   isDone: boolean
 }
 
-export function beginSegmentCheck(segment: SegmentName): SegmentCheck {
-  return { segment, position: 0, reading: null, parts: [], damage: [], doubtful: null, isDone: false }
+export function beginSegmentCheck(segment: SegmentName, magic = BLOCK_MAGIC): SegmentCheck {
+  return { segment, magic, position: 0, reading: null, parts: [], damage: [], doubtful: null, isDone: false }
 }
 
 /**
@@ -66,8 +69,8 @@ export function checkSomeOfSegment(check: SegmentCheck, budgetBytes: number): Se
 }
 
 function step(check: SegmentCheck, fd: number, size: number): void {
-  const { position, segment } = check
-  const block = readBlock(fd, position, size, segment.component)
+  const { position, segment, magic } = check
+  const block = readBlock(fd, position, size, segment.component, magic)
   if (typeof block === 'string') {
     doubt(check, block)
     const end = claimedEnd(fd, position, size)
