@@ -36,6 +36,8 @@ export class Faults implements ComponentHost {
   private beyond = false
   /** Told to end, and going on until they are out. */
   private readonly ending = new Set<Actor>()
+  /** Not started again yet. */
+  private readonly deadSecondaries = new Set<number>()
   /** They die at their next access. */
   private readonly condemned = new Set<Actor>()
 
@@ -232,8 +234,9 @@ export class Faults implements ComponentHost {
       if (isSpooling) world.coverage.secondaryDeathsWhileSpooling++
       world.story?.line(`${actor.name}: dies`)
       const index = Number(actor.name.split(' ')[1])
+      this.deadSecondaries.add(index)
       this.later(60, () => {
-        world.startSecondary(index, true)
+        this.replaceSecondary(index)
         world.coordinator.secondaryReplaced()
         world.ring()
       })
@@ -294,6 +297,16 @@ export class Faults implements ComponentHost {
 
   private actorOf(slot: number): Actor | undefined {
     return this.world.scheduler.actors.find((actor) => actor.slot === slot && !actor.isDoomed)
+  }
+
+  /** The group is suspended, but its secondary finishes what it was told: threads that died are started again all the same. */
+  replaceSecondaries(): void {
+    for (const index of this.deadSecondaries) this.replaceSecondary(index)
+  }
+
+  private replaceSecondary(index: number): void {
+    this.deadSecondaries.delete(index)
+    this.world.startSecondary(index, true)
   }
 
   private later(most: number, happen: () => void): void {

@@ -338,6 +338,7 @@ export class World {
   /** The group is suspended: the secondary finishes what it was told, and stays at a whole set. */
   private finishSecondary(): void {
     this.faults.heal()
+    this.faults.replaceSecondaries()
     const secondaries = this.scheduler.actors.filter(({ name }) => name.startsWith('secondary'))
     for (let turns = 0; turns < 10_000; turns++) {
       // One that waits for room tries again after a while.
