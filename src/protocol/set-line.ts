@@ -273,6 +273,8 @@ export class SetLine {
     // In this order: who sees the new epoch does not send it again, and only then its memory changes hands.
     board.storeTransfer((set - 1) | 0)
     board.storeEpoch(WAY_SECONDARY, board.loadEpoch(WAY_SECONDARY) + 2)
+    // It is awaited that they have followed.
+    this.setting.wakeSecondaries()
   }
 
   /** Components need not hold what is secured or kept, up to the first that is neither. */

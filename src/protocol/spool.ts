@@ -75,13 +75,19 @@ export class Spool {
     this.onItsWay = undefined
     // In this order: who sees the new epoch does not send it again.
     board.storeSpool((onItsWay - 1) | 0)
-    board.storeEpoch(WAY_SPOOL, board.loadEpoch(WAY_SPOOL) + 2)
+    this.nextEpoch()
   }
 
   /** Its thread was started again: what it had not kept is sent again. */
   sendAgain(): void {
+    this.nextEpoch()
+  }
+
+  /** Its thread may be asleep already, and it is awaited that it has followed (Coordinator.haveReceiversFollowed). */
+  private nextEpoch(): void {
     const { board } = this
     board.storeEpoch(WAY_SPOOL, board.loadEpoch(WAY_SPOOL) + 2)
+    board.spoolParking.wake()
   }
 
   /** Forgets what it has removed from its disk. @returns whether there was something */

@@ -35,7 +35,9 @@ describe('the system as it is', () => {
   test.each([
     [3153871, STEPS, 'a loss named volumes out of a ring that was used again'],
     [4157203, STEPS, 'a copy that a view moved was looked at after that view, by the checker'],
-    [501785, STEPS, 'the spool died between removing a set and telling so']
+    [501785, STEPS, 'the spool died between removing a set and telling so'],
+    [20049070, STEPS, 'the spool slept when its epoch changed, and a loss waited for it'],
+    [20036738, STEPS, 'a secondary component that had died was not started again in a suspended group, by the simulator']
   ])('seed %i of %i steps: %s', (seed, steps) => {
     expect(runSeed(seed, steps).failure).toBeUndefined()
   })
