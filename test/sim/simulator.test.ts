@@ -37,7 +37,11 @@ describe('the system as it is', () => {
     [4157203, STEPS, 'a copy that a view moved was looked at after that view, by the checker'],
     [501785, STEPS, 'the spool died between removing a set and telling so'],
     [20049070, STEPS, 'the spool slept when its epoch changed, and a loss waited for it'],
-    [20036738, STEPS, 'a secondary component that had died was not started again in a suspended group, by the simulator']
+    [
+      20036738,
+      STEPS,
+      'a secondary component that had died was not started again in a suspended group, by the simulator'
+    ]
   ])('seed %i of %i steps: %s', (seed, steps) => {
     expect(runSeed(seed, steps).failure).toBeUndefined()
   })
