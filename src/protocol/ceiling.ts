@@ -31,21 +31,20 @@ export class Ceiling {
   /** Whether this set may be handed out. Not when there is no room to raise the ceiling: asked again, it tries again. */
   allows(set: number, nowMs: number): boolean {
     const { patience, setting } = this
-    if (patience.restUs(nowMs * 1000) > 0) return false
     const wasWaiting = patience.cause !== undefined
-    try {
-      this.raiseFor(set)
-      patience.succeeded()
-    } catch (error) {
-      patience.failed(error, nowMs * 1000)
-    }
+    patience.attempt(
+      () => nowMs * 1000,
+      () => {
+        this.raiseFor(set)
+        return 1
+      }
+    )
     if (wasWaiting !== (patience.cause !== undefined)) setting.onNoSpace?.(patience.cause)
     return patience.cause === undefined
   }
 
   /** Milliseconds until it is to be asked again; Infinity when it does not wait. */
   triesInMs(nowMs: number): number {
-    if (this.patience.cause === undefined) return Number.POSITIVE_INFINITY
-    return this.patience.restUs(nowMs * 1000) / 1000
+    return this.patience.dueInMs(nowMs * 1000)
   }
 }

@@ -17,6 +17,27 @@ export class Patience {
     return error instanceof TidemarkError && error.code === 'TIDEMARK_NO_SPACE' && error.details.action !== 'sync'
   }
 
+  /**
+   * Does it, unless it is to rest. Returns what that returns; 0 where it was not done, or not to its end.
+   * @throws what is none that passes
+   */
+  attempt(clock: () => number, act: () => number): number {
+    if (this.restUs(clock()) > 0) return 0
+    try {
+      const done = act()
+      this.succeeded()
+      return done
+    } catch (error) {
+      this.failed(error, clock())
+      return 0
+    }
+  }
+
+  /** Milliseconds until it is to be tried again; Infinity when it does not wait. */
+  dueInMs(nowUs: number): number {
+    return this.cause === undefined ? Number.POSITIVE_INFINITY : Math.ceil(this.restUs(nowUs) / 1000)
+  }
+
   /** @throws the error, if it is none that passes */
   failed(error: unknown, nowUs: number): void {
     if (!Patience.allows(error)) throw error

@@ -3,12 +3,13 @@ import { type Board, WAY_SECONDARY } from '../memory/board.ts'
 import type { Link } from '../memory/link.ts'
 import { PartsReceiver } from './parts-receiver.ts'
 import { Patience } from './patience.ts'
+import { RoomNotice, type RoomNoticeSetting } from './room-notice.ts'
 import { expandSet, isAfter } from './set-identifier.ts'
 import type { ResumedProgress, SetStore, StoreProgress } from './set-store.ts'
 import { assert, type Surroundings } from './setting.ts'
 import { journaledParts, loadTold, tellResumed } from './told.ts'
 
-export interface ReceiverSetting {
+export interface ReceiverSetting extends RoomNoticeSetting {
   /** Which secondary component it is; the first one, 0, also keeps what they have in common. */
   readonly index: number
   readonly board: Board
@@ -24,8 +25,6 @@ export interface ReceiverSetting {
   /** The name of a set that is to be committed; told before the board says so. Without it none has a name. */
   readonly labelOf?: (set: number) => string | undefined
   readonly surroundings: Surroundings
-  /** Its disk has no room, and it tries again; undefined: it goes on. */
-  readonly onNoSpace?: (error: Error | undefined) => void
   // The simulator's deliberately broken variants replace it.
   readonly parts?: typeof PartsReceiver
 }
@@ -53,12 +52,13 @@ export class SetReceiver {
   private readonly journaling = new Patience()
   private readonly committing = new Patience()
   private readonly finishing = new Patience()
-  private toldNoSpace: Error | undefined
+  private readonly room: RoomNotice
 
   constructor(setting: ReceiverSetting, store: SetStore) {
     this.setting = setting
     this.store = store
     const { board, index, lastSet, resume = false } = setting
+    this.room = new RoomNotice(setting, index)
     const told = resume ? loadTold(board, index) : undefined
     const progress = told && store.resume(told)
     if (told !== undefined && progress !== undefined) assertNoLess(progress, told)
@@ -91,32 +91,13 @@ export class SetReceiver {
   get dueInMs(): number {
     if (this.setting.board.loadStall() === 1) return Number.POSITIVE_INFINITY
     const now = this.setting.surroundings.clock()
-    const rests = [this.journaling, this.committing, this.finishing].filter(({ cause }) => cause !== undefined)
-    return Math.min(...rests.map((one) => Math.ceil(one.restUs(now) / 1000)), Number.POSITIVE_INFINITY)
+    return Math.min(...[this.journaling, this.committing, this.finishing].map((patience) => patience.dueInMs(now)))
   }
 
   private attempt(patience: Patience, act: () => number): number {
-    const { clock } = this.setting.surroundings
-    if (patience.cause !== undefined && patience.restUs(clock()) > 0) return 0
-    let work = 0
-    try {
-      work = act()
-      patience.succeeded()
-    } catch (error) {
-      patience.failed(error, clock())
-    }
-    this.tellNoSpace()
+    const work = patience.attempt(this.setting.surroundings.clock, act)
+    this.room.tell(this.journaling.cause ?? this.committing.cause ?? this.finishing.cause)
     return work
-  }
-
-  private tellNoSpace(): void {
-    const cause = this.journaling.cause ?? this.committing.cause ?? this.finishing.cause
-    if ((cause === undefined) === (this.toldNoSpace === undefined)) return
-    this.toldNoSpace = cause
-    const { board, index, surroundings } = this.setting
-    board.storeNoSpace(index, cause === undefined ? 0 : 1)
-    this.setting.onNoSpace?.(cause)
-    surroundings.ring()
   }
 
   /** Not in the constructor: it may die in between, as anywhere. Who was to be rung or woken is so in any case. */

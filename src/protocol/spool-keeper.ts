@@ -1,6 +1,7 @@
 import { WAY_SPOOL } from '../memory/board.ts'
 import { PartsReceiver, type PartsSetting } from './parts-receiver.ts'
 import { Patience } from './patience.ts'
+import { RoomNotice, type RoomNoticeSetting } from './room-notice.ts'
 import { expandSet } from './set-identifier.ts'
 import type { PartStore } from './set-store.ts'
 
@@ -15,11 +16,10 @@ export interface SpoolStore extends PartStore {
   remove(upTo: number): void
 }
 
-export interface KeeperSetting extends Omit<PartsSetting, 'way' | 'index'> {
+export interface KeeperSetting extends Omit<PartsSetting, 'way' | 'index'>, RoomNoticeSetting {
   /** The last set of the time before (whole number). */
   readonly lastSet: number
   readonly resume?: boolean
-  readonly onNoSpace?: (error: Error | undefined) => void
   // The simulator's deliberately broken variants replace it.
   readonly parts?: typeof PartsReceiver
 }
@@ -35,12 +35,13 @@ export class SpoolKeeper {
   private readonly keeping = new Patience()
   private removed: number
   private untold: boolean
-  private toldNoSpace = false
+  private readonly room: RoomNotice
 
   constructor(setting: KeeperSetting, store: SpoolStore) {
     const { board, lastSet, resume = false } = setting
     this.setting = setting
     this.store = store
+    this.room = new RoomNotice(setting, board.spoolIndex)
     const told = resume ? expandSet(board.loadJournaled(board.spoolIndex), board.loadNear()) : lastSet
     this.removed = resume ? expandSet(board.loadApplied(board.spoolIndex), board.loadNear()) : lastSet
     const kept = resume ? store.resume(told, this.removed) : lastSet
@@ -51,23 +52,14 @@ export class SpoolKeeper {
 
   /** One turn of the duty cycle. Returns how much was done. */
   step(): number {
-    const { clock } = this.setting.surroundings
-    let work = this.tellUntold() + this.parts.followEpoch() + this.remove()
-    if (this.keeping.cause !== undefined && this.keeping.restUs(clock()) > 0) return work
-    try {
-      work += this.parts.receive()
-      this.keeping.succeeded()
-    } catch (error) {
-      this.keeping.failed(error, clock())
-    }
-    this.tellNoSpace()
-    return work
+    const work = this.tellUntold() + this.parts.followEpoch() + this.remove()
+    const kept = this.keeping.attempt(this.setting.surroundings.clock, () => this.parts.receive())
+    this.room.tell(this.keeping.cause)
+    return work + kept
   }
 
   get dueInMs(): number {
-    const { cause } = this.keeping
-    if (cause === undefined) return Number.POSITIVE_INFINITY
-    return Math.ceil(this.keeping.restUs(this.setting.surroundings.clock()) / 1000)
+    return this.keeping.dueInMs(this.setting.surroundings.clock())
   }
 
   private tellUntold(): number {
@@ -93,15 +85,5 @@ export class SpoolKeeper {
     this.store.remove(secured)
     surroundings.ring()
     return 1
-  }
-
-  private tellNoSpace(): void {
-    const { cause } = this.keeping
-    if ((cause !== undefined) === this.toldNoSpace) return
-    this.toldNoSpace = cause !== undefined
-    const { board, surroundings } = this.setting
-    board.storeNoSpace(board.spoolIndex, this.toldNoSpace ? 1 : 0)
-    this.setting.onNoSpace?.(cause)
-    surroundings.ring()
   }
 }

@@ -26,15 +26,14 @@ export function wayToSecondaries({ secondaries, secondaryOf, board }: Setting): 
   return { number: WAY_SECONDARY, links: secondaries, linkOf: secondaryOf, parkingFrom: board.layout.slots }
 }
 
+const NO_VOLUMES = new Uint8Array(0)
+
 /** One link takes all volumes. */
 export function wayToSpool({ spool, secondaryOf, board }: Setting): Way {
   const parkingFrom = board.layout.slots + board.spoolIndex
-  return {
-    number: WAY_SPOOL,
-    links: spool === undefined ? [] : [spool],
-    linkOf: new Uint8Array(secondaryOf.length),
-    parkingFrom
-  }
+  // Made at each change of view, in a hurry.
+  if (spool === undefined) return { number: WAY_SPOOL, links: [], linkOf: NO_VOLUMES, parkingFrom }
+  return { number: WAY_SPOOL, links: [spool], linkOf: new Uint8Array(secondaryOf.length), parkingFrom }
 }
 
 /**
