@@ -126,12 +126,12 @@ function bytesIn(directory: string): number {
   return bytes
 }
 
-/** So many sets more are applied. */
+/** So many sets more are applied. Those that hold nothing do not count: writers are still on their way, and no secondary is needed. */
 function applied(group: BackupGroup, sets: number): Promise<void> {
   return new Promise((resolve) => {
     let left = sets
-    group.on('set', function onSet({ state }) {
-      if (state !== 'applied' || --left > 0) return
+    group.on('set', function onSet({ state, updates }) {
+      if (state !== 'applied' || updates === 0 || --left > 0) return
       group.off('set', onSet)
       resolve()
     })
