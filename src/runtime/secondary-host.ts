@@ -1,11 +1,8 @@
-import { TidemarkError } from '../errors.ts'
 import type { SecondaryDirectory } from '../secondary/directory.ts'
 import type { GroupMemory } from './group-memory.ts'
 import type { SecondaryMail, SecondaryTask, ThreadNotice } from './messages.ts'
+import { Succession } from './succession.ts'
 import { type HostedThread, ThreadPool } from './thread-pool.ts'
-
-/** So many deaths without a set secured in between, and another thread does not mend it. */
-const MOST_DEATHS = 5
 
 export interface SecondaryHostSetting {
   readonly memory: GroupMemory
@@ -33,8 +30,7 @@ export class SecondaryHost {
   private readonly threads: HostedThread[] = []
   /** Names of sets that are not secured. */
   private readonly labels = new Map<number, string>()
-  private isOver = false
-  private deaths = 0
+  private readonly succession = new Succession()
 
   constructor(setting: SecondaryHostSetting) {
     this.setting = setting
@@ -59,7 +55,7 @@ export class SecondaryHost {
 
   /** Sets up to it have been secured: they do work. */
   secured(upTo: number): void {
-    this.deaths = 0
+    this.succession.works()
     for (const set of this.labels.keys()) if (set <= upTo) this.labels.delete(set)
   }
 
@@ -72,13 +68,13 @@ export class SecondaryHost {
 
   /** After the board has said that everything is over. */
   async close(): Promise<void> {
-    this.isOver = true
+    this.succession.close()
     await Promise.all(this.threads.map((thread) => thread.ended))
     await this.pool.destroy()
   }
 
   private begin(index: number, resume: boolean): HostedThread {
-    const { memory, directory, spool, secondaryOf, lastSet, onNotice } = this.setting
+    const { memory, directory, spool, secondaryOf, lastSet, onNotice, onDied, onReplaced, onHopeless } = this.setting
     const keeps = Array.from(secondaryOf.keys()).filter((volume) => secondaryOf[volume] === index)
     const options = (directory as SecondaryDirectory).storeOptions(index, keeps)
     const store = { ...options, ...(spool !== undefined && { spool }) }
@@ -87,27 +83,12 @@ export class SecondaryHost {
       onNotice(index, notice)
     )
     this.threads[index] = thread
-    thread.ended.then((cause) => this.replace(index, thread, cause))
+    this.succession.watch(thread, {
+      onDied,
+      begin: () => this.begin(index, true),
+      onReplaced,
+      onHopeless: (cause) => onHopeless(`secondary component ${index}`, cause)
+    })
     return thread
-  }
-
-  /** Another thread goes on with its files, when its own has exited. What is wrong with the files no thread mends. */
-  private async replace(index: number, thread: HostedThread, cause: unknown): Promise<void> {
-    if (this.isOver) return
-    const isOfFiles = cause instanceof TidemarkError && cause.code !== 'TIDEMARK_SUSPENDED'
-    if (isOfFiles || ++this.deaths > MOST_DEATHS || !thread.hasRun()) {
-      this.setting.onHopeless(`secondary component ${index}`, cause)
-      return
-    }
-    thread.terminate()
-    await thread.exited
-    if (this.isOver) return
-    this.setting.onDied()
-    const next = this.begin(index, true)
-    await next.running.then(
-      () => this.setting.onReplaced(),
-      // Whoever watches its end says so.
-      () => {}
-    )
   }
 }

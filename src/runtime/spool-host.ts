@@ -2,10 +2,8 @@ import { TidemarkError } from '../errors.ts'
 import { SpoolDirectory } from '../secondary/spool-directory.ts'
 import type { GroupMemory } from './group-memory.ts'
 import type { SecondaryMail, SpoolTask, ThreadNotice } from './messages.ts'
+import { Succession } from './succession.ts'
 import { type HostedThread, ThreadPool } from './thread-pool.ts'
-
-/** So many deaths without a set that was kept in between, and another thread does not mend it. */
-const MOST_DEATHS = 5
 
 export interface SpoolHostSetting {
   readonly memory: GroupMemory
@@ -28,8 +26,7 @@ export class SpoolHost {
   private readonly spool: SpoolDirectory
   private readonly pool = new ThreadPool('spool-thread')
   private thread: HostedThread | undefined
-  private isOver = false
-  private deaths = 0
+  private readonly succession = new Succession()
   private awaiting: (() => void)[] = []
 
   constructor(setting: SpoolHostSetting) {
@@ -64,7 +61,7 @@ export class SpoolHost {
 
   /** It does work. */
   works(): void {
-    this.deaths = 0
+    this.succession.works()
   }
 
   /** For tests: its thread is ended. Resolves when another one goes on. */
@@ -75,39 +72,25 @@ export class SpoolHost {
 
   /** After the board has said that everything is over. */
   async close(): Promise<void> {
-    this.isOver = true
+    this.succession.close()
     await this.thread?.ended
     await this.pool.destroy()
     this.spool.close()
   }
 
   private begin(resume: boolean): HostedThread {
-    const { memory, sizes, lastSet, onNotice } = this.setting
+    const { memory, sizes, lastSet, onNotice, onReplaced, onHopeless } = this.setting
     const store = { directory: this.spool.segments, sizes }
     const thread = this.pool.start<SpoolTask>({ memory, store, lastSet, resume }, onNotice)
     this.thread = thread
-    thread.ended.then((cause) => this.replace(thread, cause))
-    return thread
-  }
-
-  /** Another thread goes on with its files, when its own has exited. What is wrong with the files no thread mends. */
-  private async replace(thread: HostedThread, cause: unknown): Promise<void> {
-    if (this.isOver) return
-    const isOfFiles = cause instanceof TidemarkError && cause.code !== 'TIDEMARK_SUSPENDED'
-    if (isOfFiles || ++this.deaths > MOST_DEATHS || !thread.hasRun()) {
-      this.setting.onHopeless(cause)
-      return
-    }
-    thread.terminate()
-    await thread.exited
-    if (this.isOver) return
-    await this.begin(true).running.then(
-      () => {
-        this.setting.onReplaced()
+    this.succession.watch(thread, {
+      begin: () => this.begin(true),
+      onReplaced: () => {
+        onReplaced()
         for (const resolve of this.awaiting.splice(0)) resolve()
       },
-      // Whoever watches its end says so.
-      () => {}
-    )
+      onHopeless
+    })
+    return thread
   }
 }
