@@ -93,8 +93,9 @@ export class SecondaryDirectory {
   /** What a component's thread opens its store with. @param keeps  the volumes (their numbers) that it applies */
   storeOptions(component: number, keeps: readonly number[]): FileSetStoreOptions {
     const { layout, volumes, format, policy, openedAt: lastSet } = this
+    const { components } = format
     const history = policy ? { policy, numbers: undoNumbers(format) } : undefined
-    return { directory: layout.directory, volumes, component, keeps, lastSet, history }
+    return { directory: layout.directory, volumes, component, components, keeps, lastSet, history }
   }
 
   /** Removes what is left of the journal, unless a secured set waits in it for the next opening, and gives the lock back. */

@@ -33,6 +33,7 @@ export interface FileSetStoreOptions {
   readonly volumes: readonly StoreVolume[]
   /** Which secondary component it is; 0 also keeps what they have in common. */
   readonly component: number
+  readonly components: number
   /** The volumes that this component applies. */
   readonly keeps: readonly number[]
   /** The last set of the time before. */

@@ -67,6 +67,7 @@ describe('a directory that nobody writes to', () => {
         { name: 'b', bytes: 40_000, differences: [] }
       ],
       journal: { bytes: expect.any(Number), problems: [] },
+      history: { bytes: 0, problems: [] },
       checksums: 'compared',
       hasWriter: false
     })
