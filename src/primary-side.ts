@@ -6,7 +6,7 @@ import { checkSourceOptions } from './options.ts'
 import type { GroupSide, PrimaryVolume } from './primary/group-side.ts'
 import { imagePath, layoutOf } from './secondary/format.ts'
 import { readIdentity } from './secondary/identity.ts'
-import { StateFile } from './secondary/state.ts'
+import { readState } from './secondary/state.ts'
 import { type GroupFacts, partsFor, sourceLimits } from './source-port.ts'
 
 /** What a group does itself for its primary files. */
@@ -49,12 +49,7 @@ export class PrimarySide implements Omit<GroupSide, keyof PrimaryHost> {
 
   secondary(): { id: string; appliedSet: number } {
     const layout = layoutOf(this.options.secondary?.directory ?? '')
-    const state = StateFile.open(layout.state, 'read')
-    try {
-      return { id: readIdentity(layout), appliedSet: state.current.appliedSet }
-    } finally {
-      state.close()
-    }
+    return { id: readIdentity(layout), appliedSet: readState(layout.state).appliedSet }
   }
 }
 

@@ -1,4 +1,3 @@
-import fs from 'node:fs'
 import { setTimeout as wait } from 'node:timers/promises'
 import { TidemarkError } from '../errors.ts'
 import { BlockSums, blocksOf, SUM_BLOCK_BYTES } from '../secondary/block-sums.ts'
@@ -7,9 +6,8 @@ import type { BlockRange } from '../secondary/check-image.ts'
 import { type Expected, judgeJournal, readExpected } from '../secondary/check-journal.ts'
 import { beginSegmentCheck, type SegmentCheck } from '../secondary/check-segment.ts'
 import { Differences } from '../secondary/differences.ts'
-import { storeVolumes } from '../secondary/directory.ts'
-import { errnoOf, openingError } from '../secondary/files.ts'
-import { type Format, type Layout, layoutOf, notSecondary, readFormat } from '../secondary/format.ts'
+import { openingError, sizeOf } from '../secondary/files.ts'
+import { type Format, type Layout, layoutOf, notSecondary, readFormat, storeVolumes } from '../secondary/format.ts'
 import type { StoreVolume } from '../secondary/images.ts'
 import { listSegments, type SegmentName } from '../secondary/journal-reader.ts'
 import { findWriter } from '../secondary/lock.ts'
@@ -237,14 +235,5 @@ class DirectoryVerifier {
     this.toldAt = now
     const seconds = (now - this.began) / 1000
     onProgress({ bytes: this.bytes, totalBytes: this.totalBytes, bytesPerSecond: this.bytes / seconds })
-  }
-}
-
-function sizeOf(file: string): number | null {
-  try {
-    return fs.statSync(file).size
-  } catch (cause) {
-    if (errnoOf(cause) === 'ENOENT') return null
-    throw openingError('look at', file, cause)
   }
 }

@@ -5,7 +5,7 @@ import type { Expected } from './check-journal.ts'
 import { beginSegmentCheck, type SegmentCheck } from './check-segment.ts'
 import type { Layout } from './format.ts'
 import { changedBy } from './manifest.ts'
-import { StateFile } from './state.ts'
+import { readState } from './state.ts'
 import { listUndo, undoPath } from './undo.ts'
 
 /** All undo parts that have their names: each is whole, and never written again. */
@@ -49,11 +49,5 @@ function problemsOf({ segment, parts, damage, doubtful, reading }: SegmentCheck)
 
 /** A live writer publishes first which sets it keeps no more, and then removes what only they need. */
 function isDropped(layout: Layout, path: string, set: number): boolean {
-  if (fs.existsSync(path)) return true
-  const state = StateFile.open(layout.state, 'read')
-  try {
-    return set <= (state.current.history?.oldest ?? Number.POSITIVE_INFINITY)
-  } finally {
-    state.close()
-  }
+  return fs.existsSync(path) || set <= (readState(layout.state).history?.oldest ?? Number.POSITIVE_INFINITY)
 }

@@ -5,7 +5,7 @@ import { type Commit, readCommits } from './commit-log.ts'
 import type { Layout } from './format.ts'
 import { isCovered } from './manifest.ts'
 import { waitingCommits } from './recover.ts'
-import { type SecondaryState, StateFile } from './state.ts'
+import { readState, type SecondaryState } from './state.ts'
 
 /** What the journal is to hold. Read before the journal is: parts of what is committed are on the disk. */
 export interface Expected {
@@ -17,13 +17,7 @@ export interface Expected {
 }
 
 export function readExpected(layout: Layout): Expected {
-  const file = StateFile.open(layout.state, 'read')
-  let state: SecondaryState
-  try {
-    state = file.current
-  } finally {
-    file.close()
-  }
+  const state = readState(layout.state)
   const problems: JournalProblem[] = []
   try {
     waitingCommits(layout, state)

@@ -3,7 +3,7 @@ import path from 'node:path'
 import { TidemarkError } from '../errors.ts'
 import { BlockSums } from './block-sums.ts'
 import type { FileSetStoreOptions, StoreVolume } from './file-store.ts'
-import { errnoOf, makeDirectory, openingError, replaceFile, syncDirectory, syncWayTo } from './files.ts'
+import { makeDirectory, openingError, replaceFile, sizeOf, syncDirectory, syncWayTo } from './files.ts'
 import {
   checkFormat,
   checkSame,
@@ -15,6 +15,7 @@ import {
   layoutOf,
   notSecondary,
   readFormat,
+  storeVolumes,
   undoNumbers
 } from './format.ts'
 import { ensureIdentity } from './identity.ts'
@@ -150,10 +151,6 @@ export function openExistingDirectory(
   })
 }
 
-export function storeVolumes(layout: Layout, format: Format): StoreVolume[] {
-  return format.volumes.map((volume) => ({ path: imagePath(layout, volume), size: volume.size }))
-}
-
 function whileLocked(
   layout: Layout,
   options: { force?: boolean },
@@ -266,14 +263,5 @@ function checkImages(layout: Layout, format: Format): void {
     const state = size === null ? 'is missing' : `is ${size} bytes long, not ${volume.size}`
     const details = { path: image, volume: volume.name, size, expected: volume.size }
     throw new TidemarkError('TIDEMARK_CORRUPT', `the image ${image} of volume ${volume.name} ${state}`, details)
-  }
-}
-
-function sizeOf(file: string): number | null {
-  try {
-    return fs.statSync(file).size
-  } catch (cause) {
-    if (errnoOf(cause) === 'ENOENT') return null
-    throw openingError('look at', file, cause)
   }
 }

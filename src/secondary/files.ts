@@ -123,6 +123,16 @@ export function replaceFile(file: string, content: Uint8Array | string): void {
   syncDirectory(path.dirname(file))
 }
 
+/** Null where there is no such file. */
+export function sizeOf(file: string): number | null {
+  try {
+    return fs.statSync(file).size
+  } catch (cause) {
+    if (errnoOf(cause) === 'ENOENT') return null
+    throw openingError('look at', file, cause)
+  }
+}
+
 export function readIfThere(file: string): Buffer | null {
   try {
     return fs.readFileSync(file)

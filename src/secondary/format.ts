@@ -2,6 +2,7 @@ import path from 'node:path'
 import { crc32 } from 'node:zlib'
 import { TidemarkError } from '../errors.ts'
 import { openingError, readIfThere } from './files.ts'
+import type { StoreVolume } from './images.ts'
 
 /** The version of everything in DIR/tidemark. Another one is refused. */
 export const FORMAT_VERSION = 1
@@ -67,6 +68,11 @@ export function layoutOf(directory: string): Layout {
 
 export function imagePath(layout: Layout, volume: FormatVolume): string {
   return path.join(volume.directory ?? layout.volumes, `${volume.target}.img`)
+}
+
+/** The images, by volume. */
+export function storeVolumes(layout: Layout, format: Format): StoreVolume[] {
+  return format.volumes.map((volume) => ({ path: imagePath(layout, volume), size: volume.size }))
 }
 
 /**

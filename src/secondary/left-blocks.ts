@@ -3,6 +3,7 @@ import { SUM_BLOCK_BYTES } from './block-sums.ts'
 import type { Commit } from './commit-log.ts'
 import type { Layout } from './format.ts'
 import { listSegments, readSegment } from './journal-reader.ts'
+import { isCovered } from './manifest.ts'
 import { orderByKey } from './sort-offsets.ts'
 
 /** Which blocks the sets of one commit touch, by what the journal says: first and after the last, merged, in order. */
@@ -17,7 +18,7 @@ export class LeftBlocks {
     const found = Array.from({ length: volumes }, () => ({ starts: [] as number[], ends: [] as number[] }))
     for (const segment of listSegments(layout.journal)) {
       readSegment(segment, ({ set, frames }) => {
-        if (set > commit.set || set < (commit.first ?? commit.set)) return
+        if (!isCovered(commit, set)) return
         for (let row = 0; row < frames.length; row++) {
           const offset = frames.get(row, FRAME_OFFSET)
           const length = frames.get(row, FRAME_LENGTH)

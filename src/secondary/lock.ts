@@ -53,14 +53,6 @@ export function acquireLock(file: string, options: { force?: boolean } = {}): Lo
   }
 }
 
-/** Whether a process may be writing: the lock is there, and its holder is not provably gone. */
-export function isHeld(file: string): boolean {
-  const found = readIfThere(file)?.toString()
-  if (found === undefined) return false
-  const holder = parseHolder(found)
-  return holder === null || !provablyGone(holder, describeThisProcess())
-}
-
 export function describeThisProcess(): LockHolder {
   return {
     host: os.hostname(),

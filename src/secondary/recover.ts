@@ -4,7 +4,7 @@ import type { Part } from './block.ts'
 import { BlockSums } from './block-sums.ts'
 import { type Commit, readCommits, syncCommits, writeCommits } from './commit-log.ts'
 import { ioError } from './files.ts'
-import { type Format, imagePath, type Layout, undoNumbers } from './format.ts'
+import { type Format, type Layout, storeVolumes, undoNumbers } from './format.ts'
 import { Images } from './images.ts'
 import { listSegments, missingPart, readSegment, type SegmentEnd, type SegmentName } from './journal-reader.ts'
 import { lowestLease } from './leases.ts'
@@ -75,7 +75,7 @@ function redo(
   segments: readonly SegmentName[],
   signal: AbortSignal | undefined
 ): void {
-  const volumes = format.volumes.map((volume) => ({ path: imagePath(layout, volume), size: volume.size }))
+  const volumes = storeVolumes(layout, format)
   const images = new Images(volumes)
   const sums = BlockSums.open(layout.checksums, volumes, 'write')
   try {
@@ -85,15 +85,23 @@ function redo(
     // What a killed writer wrote last is perhaps not on the disk yet: no image may be ahead of the record that says why.
     syncCommits(layout.commits)
     const keeper = SumKeeper.of(images, sums, volumes)
+    const keepsHistory = state.current.history !== null
+    const appliers = new Map<number, SetApplier>()
+    const applierOf = (component: number): SetApplier => {
+      const known = appliers.get(component)
+      if (known) return known
+      const undo = keepsHistory ? undoOf(layout, format, component, images) : null
+      const made = new SetApplier(images, volumes.length, keeper, undo)
+      appliers.set(component, made)
+      return made
+    }
     for (const [n, commit] of waiting.entries()) {
       signal?.throwIfAborted()
       if (commit.set > state.current.securedSet) state.secure(commit.set, commit.time)
       state.announce(commit.set)
-      const keepsHistory = state.current.history !== null
       for (const [component, parts] of complete[n] as PartsFound) {
-        const undo = keepsHistory ? undoOf(layout, format, component, images) : null
         // Only the first can have been begun: one set is applied at a time.
-        apply(new SetApplier(images, volumes.length, keeper, undo), commit.set, parts, n === 0)
+        apply(applierOf(component), commit.set, parts, n === 0)
       }
       state.mark(commit.set, commit.time)
     }

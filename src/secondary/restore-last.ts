@@ -5,7 +5,7 @@ import { readCommits } from './commit-log.ts'
 import { copyImages } from './copy-images.ts'
 import { type Layout, readExistingFormat } from './format.ts'
 import { findKept, type KeptSet, keptSets } from './kept-sets.ts'
-import { isHeld } from './lock.ts'
+import { findWriter } from './lock.ts'
 import { waitingCommits } from './recover.ts'
 import type { RestoreTarget } from './restore-target.ts'
 import { type SecondaryState, StateFile } from './state.ts'
@@ -49,7 +49,7 @@ export async function restoreLast(layout: Layout, target: RestoreTarget, options
 
 /** A crash may have left a set half applied; as long as somebody writes, the state says so. */
 function checkSettled(layout: Layout, state: SecondaryState): void {
-  if (isHeld(layout.lock)) return
+  if (findWriter(layout.lock) !== null) return
   if (state.applying === null && waitingCommits(layout, state).length === 0) return
   const message = `a crash left ${layout.directory} unfinished: open it for writing, or run 'tidemark recover', first`
   throw new TidemarkError('TIDEMARK_OPTIONS', message, { path: layout.directory, securedSet: state.securedSet })

@@ -4,13 +4,14 @@ import type { KeptSet } from './kept-sets.ts'
 import { Restore } from './restore.ts'
 import { restoreLast } from './restore-last.ts'
 import { RestoreTarget } from './restore-target.ts'
-import { StateFile } from './state.ts'
+import { readState } from './state.ts'
 
 /** Restores a set into a directory that is new or empty; whatever goes wrong, nothing is left there. */
 export async function restoreSet(layout: Layout, to: string, options: RestoreOptions): Promise<SetReport> {
   options.signal?.throwIfAborted()
   readExistingFormat(layout)
-  if (!keepsHistory(layout)) return intoTarget(to, options, (target) => restoreLast(layout, target, options))
+  if (readState(layout.state).history === null)
+    return intoTarget(to, options, (target) => restoreLast(layout, target, options))
   const restore = new Restore(layout, options)
   try {
     return await intoTarget(to, options, async (target) => {
@@ -20,15 +21,6 @@ export async function restoreSet(layout: Layout, to: string, options: RestoreOpt
     })
   } finally {
     restore.close()
-  }
-}
-
-function keepsHistory(layout: Layout): boolean {
-  const state = StateFile.open(layout.state, 'read')
-  try {
-    return state.current.history !== null
-  } finally {
-    state.close()
   }
 }
 

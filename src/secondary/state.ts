@@ -107,6 +107,16 @@ export class StateFile {
   }
 }
 
+/** As it is just now, whoever writes. */
+export function readState(file: string): SecondaryState {
+  const state = StateFile.open(file, 'read')
+  try {
+    return state.current
+  } finally {
+    state.close()
+  }
+}
+
 /**
  * The set ceiling: no identifier above it has ever been handed out. A file of its own, since the control thread writes it
  * while the first component writes the state.
