@@ -1,6 +1,6 @@
 import fs from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
-import { ioError, openingError, replaceFile } from '../secondary/files.ts'
+import { errnoOf, ioError, openingError, replaceFile, writeHandle } from '../secondary/files.ts'
 import { type ActivityRecord, decode, encode, SLOT_BYTES } from './activity-record.ts'
 
 /**
@@ -62,7 +62,7 @@ export class ActivityFile implements ActivityDisk {
     try {
       handle = await fs.promises.open(path, 'r+')
     } catch (cause) {
-      if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return null
+      if (errnoOf(cause) === 'ENOENT') return null
       throw openingError('open', path, cause)
     }
     try {
@@ -83,10 +83,7 @@ export class ActivityFile implements ActivityDisk {
     const pair = 1 - this.pair
     const bytes = pairOf(record, this.generation + 1)
     try {
-      for (let done = 0; done < bytes.length; ) {
-        const at = pair * 2 * STRIDE + done
-        done += (await this.handle.write(bytes, done, bytes.length - done, at)).bytesWritten
-      }
+      await writeHandle(this.handle, bytes, pair * 2 * STRIDE)
       await this.handle.datasync()
     } catch (cause) {
       throw ioError('write', this.path, cause)

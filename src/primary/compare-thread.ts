@@ -1,4 +1,6 @@
 import fs from 'node:fs'
+import { readFully } from '../secondary/files.ts'
+import { isZeros, zerosOf } from '../secondary/zeros.ts'
 
 /** A range of a primary file and of its secondary volume. */
 export interface CompareTask {
@@ -17,21 +19,19 @@ const BLOCK_BYTES = 4096
 
 let ours = Buffer.alloc(0)
 let theirs = Buffer.alloc(0)
-let zeroes = Buffer.alloc(0)
 
 /** Compares both in this thread, with memory of its own that is used again. */
 export default function compare({ primary, image, offset, length }: CompareTask): Differences {
   if (ours.length < length) {
     ours = Buffer.alloc(length)
     theirs = Buffer.alloc(length)
-    zeroes = Buffer.alloc(length)
   }
   readRange(primary, ours, offset, length)
   if (image !== null) readRange(image, theirs, offset, length)
-  return differencesOf(ours, image === null ? zeroes : theirs, length, offset)
+  return differencesOf(ours, image === null ? zerosOf(length) : theirs, length, offset)
 }
 
-function differencesOf(a: Buffer, b: Buffer, length: number, offset: number): Differences {
+function differencesOf(a: Buffer, b: Uint8Array, length: number, offset: number): Differences {
   const found: number[] = []
   if (a.compare(b, 0, length, 0, length) === 0) return new Float64Array(0)
   let from = -1
@@ -48,23 +48,19 @@ function differencesOf(a: Buffer, b: Buffer, length: number, offset: number): Di
 }
 
 /** From the first byte that differs to the last one. */
-function trimmed(a: Buffer, b: Buffer, from: number, to: number, offset: number): [number, number, number] {
+function trimmed(a: Buffer, b: Uint8Array, from: number, to: number, offset: number): [number, number, number] {
   let first = from
   while (a[first] === b[first]) first++
   let end = to
   while (a[end - 1] === b[end - 1]) end--
-  const isZero = a.compare(zeroes, 0, end - first, first, end) === 0
-  return [offset + first, end - first, isZero ? 1 : 0]
+  return [offset + first, end - first, isZeros(a, first, end) ? 1 : 0]
 }
 
 function readRange(path: string, into: Buffer, offset: number, length: number): void {
   const fd = fs.openSync(path, 'r')
   try {
-    for (let done = 0; done < length; ) {
-      const got = fs.readSync(fd, into, done, length - done, offset + done)
-      if (got === 0) throw new Error(`${path} ends at ${offset + done}`)
-      done += got
-    }
+    const got = readFully(fd, into, 0, length, offset)
+    if (got < length) throw new Error(`${path} ends at ${offset + got}`)
   } finally {
     fs.closeSync(fd)
   }

@@ -1,10 +1,8 @@
 import fs from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
 import { TidemarkError } from '../errors.ts'
-import { ioError, openingError } from '../secondary/files.ts'
-
-const ZERO_BYTES = 1 << 20
-const zeroes = Buffer.alloc(ZERO_BYTES)
+import { ioError, openingError, writeHandle } from '../secondary/files.ts'
+import { isZeros, ZERO_BYTES, zerosOf } from '../secondary/zeros.ts'
 
 /** What a primary file is read, written and synced by. */
 export interface VolumeDisk {
@@ -65,9 +63,7 @@ export class VolumeFile implements VolumeDisk {
 
   async write(bytes: Uint8Array, offset: number): Promise<void> {
     try {
-      for (let done = 0; done < bytes.length; ) {
-        done += (await this.handle.write(bytes, done, bytes.length - done, offset + done)).bytesWritten
-      }
+      await writeHandle(this.handle, bytes, offset)
     } catch (cause) {
       throw ioError('write', this.path, cause)
     }
@@ -79,7 +75,7 @@ export class VolumeFile implements VolumeDisk {
     for (let done = 0; done < length; ) {
       const part = Math.min(length - done, ZERO_BYTES)
       await this.read(before.subarray(0, part), offset + done)
-      if (before.compare(zeroes, 0, part, 0, part) !== 0) await this.write(zeroes.subarray(0, part), offset + done)
+      if (!isZeros(before, 0, part)) await this.write(zerosOf(part), offset + done)
       done += part
     }
   }

@@ -1,14 +1,13 @@
 import fs from 'node:fs'
-import { ioError } from './files.ts'
+import { ioError, writeHandle } from './files.ts'
 import { type Format, imagePath, type Layout } from './format.ts'
 import type { StoreVolume } from './images.ts'
 import type { RestoreTarget } from './restore-target.ts'
+import { isZeros } from './zeros.ts'
 
 const CHUNK_BYTES = 1 << 20
 /** Blocks of this size that hold nothing but zeros are left as holes. */
 const HOLE_BYTES = 1 << 16
-
-const zeroes = Buffer.alloc(HOLE_BYTES)
 
 export interface CopyOptions {
   readonly signal?: AbortSignal | undefined
@@ -108,14 +107,11 @@ async function writeData(target: fs.promises.FileHandle, chunk: Buffer, position
   for (let at = 0; at < chunk.length; ) {
     let end = at
     while (end < chunk.length && !isHole(chunk, end)) end = Math.min(chunk.length, end + HOLE_BYTES)
-    for (let done = at; done < end; ) {
-      done += (await target.write(chunk, done, end - done, position + done)).bytesWritten
-    }
+    await writeHandle(target, chunk.subarray(at, end), position + at)
     at = end + HOLE_BYTES
   }
 }
 
 function isHole(chunk: Buffer, at: number): boolean {
-  const end = Math.min(chunk.length, at + HOLE_BYTES)
-  return chunk.compare(zeroes, 0, end - at, at, end) === 0
+  return isZeros(chunk, at, Math.min(chunk.length, at + HOLE_BYTES))
 }

@@ -2,7 +2,7 @@ import fs from 'node:fs'
 import path from 'node:path'
 import { TidemarkError, type TidemarkErrorCode } from '../errors.ts'
 
-/** Reads and writes that finish or throw, and the steps that make a file's name durable. Synchronous only. */
+/** Reads and writes that finish or throw, and the steps that make a file's name durable. Synchronous, but for writeHandle. */
 
 /** The system's code, as ENOENT. Node.js's own codes (ERR_...) tell of a wrong call, not of the system. */
 export function errnoOf(cause: unknown): string | undefined {
@@ -39,6 +39,12 @@ export function openingError(action: string, file: string, cause: unknown): unkn
 export function writeFully(fd: number, from: Uint8Array, offset: number, length: number, position: number): void {
   let done = 0
   while (done < length) done += fs.writeSync(fd, from, offset + done, length - done, position + done)
+}
+
+export async function writeHandle(handle: fs.promises.FileHandle, from: Uint8Array, position: number): Promise<void> {
+  for (let done = 0; done < from.length; ) {
+    done += (await handle.write(from, done, from.length - done, position + done)).bytesWritten
+  }
 }
 
 /** Writes all views one after another; `views` is used up when a write was cut short. */

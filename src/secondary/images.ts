@@ -1,14 +1,12 @@
 import fs from 'node:fs'
 import { TidemarkError } from '../errors.ts'
 import { ioError, readFully, writeFully } from './files.ts'
+import { isZeros, ZERO_BYTES, zerosOf } from './zeros.ts'
 
 export interface StoreVolume {
   readonly path: string
   readonly size: number
 }
-
-const ZERO_BYTES = 1 << 20
-const zeroes = Buffer.alloc(ZERO_BYTES)
 
 /** The secondary volumes' files, opened as they are first written to. */
 export class Images {
@@ -57,8 +55,7 @@ export class Images {
     try {
       const fd = this.file(volume)
       readFully(fd, this.before, 0, part, offset)
-      const same = this.before.compare(zeroes, 0, part, 0, part) === 0
-      if (!same) writeFully(fd, zeroes, 0, part, offset)
+      if (!isZeros(this.before, 0, part)) writeFully(fd, zerosOf(part), 0, part, offset)
     } catch (cause) {
       throw ioError('write zeros to', this.pathOf(volume), cause)
     }

@@ -6,6 +6,7 @@ import { errnoOf, ioError, syncDirectory } from './files.ts'
 import type { FloatTable } from './float-table.ts'
 import { type Fold, PIECE_LENGTH, PIECE_OFFSET, PIECE_VOLUME } from './fold.ts'
 import type { Images } from './images.ts'
+import { isZeros } from './zeros.ts'
 
 /** What was read and is not written yet lies in a buffer of this size. */
 const BUFFER_BYTES = 1 << 20
@@ -21,8 +22,6 @@ const CLOCK_EVERY = 16
 
 /** Until a part is whole and synced. */
 const UNFINISHED = '.new'
-
-const zeroes = Buffer.alloc(ZERO_BLOCK_BYTES)
 
 /** The bytes that a component's part of a set, or of sets that are applied as one, will overwrite. */
 export function undoPath(directory: string, component: number, set: number): string {
@@ -222,10 +221,10 @@ export class UndoWriter {
     const number = this.options.numbers[volume] as number
     for (let at = from; at < to; ) {
       let end = blockEnd(at, to)
-      const zero = this.isZero(bufferAt + at, bufferAt + end)
+      const zero = isZeros(this.buffer, bufferAt + at, bufferAt + end)
       for (
         let next = end;
-        next < to && this.isZero(bufferAt + next, bufferAt + blockEnd(next, to)) === zero;
+        next < to && isZeros(this.buffer, bufferAt + next, bufferAt + blockEnd(next, to)) === zero;
         next = end
       ) {
         end = blockEnd(next, to)
@@ -233,10 +232,6 @@ export class UndoWriter {
       this.writer.add(number, at, end - at, 0, zero ? null : this.buffer, bufferAt + at)
       at = end
     }
-  }
-
-  private isZero(from: number, to: number): boolean {
-    return this.buffer.compare(zeroes, 0, to - from, from, to) === 0
   }
 
   private pathOf(set: number): string {
