@@ -421,16 +421,17 @@ export class Control {
     this.board.answerDoorbell()
     try {
       this.closes.takeNext()
-      const dueInMs = this.coordinator.step(performance.now(), Date.now())
+      const nowMs = performance.now()
+      const dueInMs = this.coordinator.step(nowMs, Date.now())
       this.membership.step()
       this.requests.step()
       this.checkRoom()
       this.sources.forgetClosed()
-      this.signs.step()
+      const showInMs = this.signs.step(nowMs)
       // Whoever is answered finds it so in the status.
       this.requests.answer()
       this.answerHolds()
-      this.schedule(dueInMs)
+      this.schedule(Math.min(dueInMs, showInMs))
     } catch (error) {
       this.suspend('the control thread', error)
     }
@@ -503,6 +504,7 @@ export class Control {
     if (drain && !this.failed && !this.abandoned) await this.drain()
     this.ending = true
     clearTimeout(this.timer)
+    if (!this.failed) this.signs.close()
     this.sourceWatch.close()
     this.board.storeShutdown(1)
     this.coordinator.wakeAll()

@@ -12,33 +12,47 @@ export interface PressureSetting {
 
 /** Steps that the control thread sees begin and end, in the order in which they are taken. */
 const WATCHED = ['close-early', 'spool', 'pace'] as const
+/** Memory that is short with every set is one story, not one at each set. */
+const QUIET_MS = 1000
 
 /** Tells the host what is done about memory that is short (docs/pressure.md). */
 export class Pressure {
   private readonly setting: PressureSetting
-  private readonly begun = new Map<PressureStep, string>()
+  /** Steps that have begun, and when each was last needed. */
+  private readonly begun = new Map<PressureStep, number>()
 
   constructor(setting: PressureSetting) {
     this.setting = setting
   }
 
-  step(): void {
+  /** Returns the milliseconds until a step may end by itself. */
+  step(nowMs: number): number {
     const reasons = this.reasons()
+    let dueInMs = Number.POSITIVE_INFINITY
     // What was relieved by a later step ends after it.
-    for (const step of [...WATCHED].reverse()) if (reasons[step] === undefined) this.end(step)
+    for (const step of [...WATCHED].reverse()) {
+      const neededMs = this.begun.get(step)
+      if (neededMs === undefined || reasons[step] !== undefined) continue
+      const restMs = step === 'spool' ? 0 : neededMs + QUIET_MS - nowMs
+      if (restMs <= 0) this.end(step)
+      else dueInMs = Math.min(dueInMs, restMs)
+    }
     for (const step of WATCHED) {
       const reason = reasons[step]
-      if (reason !== undefined && !this.begun.has(step)) this.begin(step, reason)
+      if (reason === undefined) continue
+      if (!this.begun.has(step)) this.tell(step, 'begin', reason)
+      this.begun.set(step, nowMs)
     }
+    return dueInMs
   }
 
-  private begin(step: PressureStep, reason: string): void {
-    this.begun.set(step, reason)
-    this.tell(step, 'begin', reason)
+  /** The group is closed: nobody waits any more. */
+  close(): void {
+    for (const step of [...WATCHED].reverse()) if (this.begun.has(step)) this.end(step)
   }
 
   private end(step: PressureStep): void {
-    if (!this.begun.delete(step)) return
+    this.begun.delete(step)
     const ends: Partial<Record<PressureStep, string>> = {
       'close-early': 'no component waits for memory',
       spool: 'the spool is empty: the secondary has all that was in it',

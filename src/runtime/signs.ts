@@ -30,10 +30,16 @@ export class Signs {
     this.pressure = new Pressure(setting)
   }
 
-  step(): void {
-    this.pressure.step()
+  /** Returns the milliseconds until there may be something to show by itself. */
+  step(nowMs: number): number {
+    const dueInMs = this.pressure.step(nowMs)
     this.tellRejected()
     this.show()
+    return dueInMs
+  }
+
+  close(): void {
+    this.pressure.close()
   }
 
   /** What the host's `status` reads. */

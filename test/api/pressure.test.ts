@@ -118,7 +118,10 @@ describe('the secondary stands still under the load of four sources', () => {
       const { group, directory } = await openSlow({ spool: false })
       const facts = await runSlowSecondary(group, { stallMs: STALL_MS, until: 'pace' })
       tell('without a spool', facts)
-      expect(facts.order.slice(0, 2)).toEqual(['close-early begin', 'pace begin'])
+      // As nobody pauses, memory may have been short, and no more, before the secondary stood still.
+      const paceAt = facts.order.indexOf('pace begin')
+      expect(facts.order[0]).toBe('close-early begin')
+      expect(facts.order.slice(paceAt - 1, paceAt + 1)).toEqual(['close-early begin', 'pace begin'])
       expect(facts.order).not.toContain('spool begin')
       expect(facts.longestMs).toBeGreaterThan(STALL_MS / 3)
       await expectWhole(group, directory, facts)
