@@ -1,6 +1,7 @@
 import { closeSync, openSync, readFileSync, readSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import path from 'node:path'
-import { type BackupGroup, openSecondary } from '../src/index.ts'
+import { type BackupGroup, openSecondary, TidemarkError } from '../src/index.ts'
 import type { Random } from '../src/sim/random.ts'
 import { CELLS_PER_WRITER, SHARED_BEGIN, SHARED_BYTES } from './areas.ts'
 import { checkCounter, type Observation, readCell } from './model.ts'
@@ -11,21 +12,48 @@ import { Violation } from './violation.ts'
 export class Copies {
   readonly observations: Observation[] = []
   private readonly directory: string
+  private readonly restored: string
   private readonly plan: RoundPlan
 
-  constructor(directory: string, plan: RoundPlan) {
+  /** @param restored  where kept sets are restored, one after the other */
+  constructor(directory: string, restored: string, plan: RoundPlan) {
     this.directory = directory
+    this.restored = restored
     this.plan = plan
   }
 
   /** Looks into the applied set while the group holds it: cells of all counters, one volume's shared area. */
   async lookHeld(group: BackupGroup, random: Random, signal: AbortSignal): Promise<void> {
     using hold = await group.holdApplied({ signal })
-    const { set } = hold.report
+    this.look(hold.report.set, path.join(this.directory, 'volumes'), random)
+  }
+
+  /** Restores one of the kept sets while the group goes on, and looks into that. False: none is kept yet. */
+  async lookRestored(random: Random, signal: AbortSignal): Promise<boolean> {
+    await using secondary = await openSecondary(this.directory, { readOnly: true })
+    const { history } = await secondary.inspect()
+    if (history.length === 0) return false
+    const { set } = random.pick(history)
+    try {
+      const report = await secondary.restore(this.restored, { set, signal })
+      if (report.set !== set) throw new Violation(`restoring kept set ${set} gave ${JSON.stringify(report)}`)
+      this.look(set, this.restored, random)
+    } catch (error) {
+      // It was kept when it was drawn, and is not any more.
+      if (!(error instanceof TidemarkError && error.details.missing === true)) throw error
+      return false
+    } finally {
+      await rm(this.restored, { recursive: true, force: true })
+    }
+    return true
+  }
+
+  /** @param images  where the images of that set are */
+  private look(set: number, images: string, random: Random): void {
     const volume = random.below(this.plan.options.volumes.length)
     const shared = new Uint8Array(SHARED_BYTES)
     const heads = this.plan.options.volumes.map((_, n) => {
-      const fd = openSync(this.pathOf(n), 'r')
+      const fd = openSync(path.join(images, this.fileOf(n)), 'r')
       try {
         const head = new Uint8Array(SHARED_BEGIN)
         readSync(fd, head, 0, head.length, 0)
@@ -65,8 +93,8 @@ export class Copies {
     })
   }
 
-  private pathOf(volume: number): string {
+  private fileOf(volume: number): string {
     const options = this.plan.options.volumes[volume]
-    return path.join(this.directory, 'volumes', `${options?.target ?? options?.name}.img`)
+    return `${options?.target ?? options?.name}.img`
   }
 }

@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import { failSecondaryComponent } from '../src/chaos.ts'
+import { failSecondaryComponent, failSpool, stallSecondary } from '../src/chaos.ts'
 import { type BackupGroup, TidemarkError } from '../src/index.ts'
 import { Random } from '../src/sim/random.ts'
 import type { Copies } from './copies.ts'
@@ -15,18 +15,23 @@ import { Violation } from './violation.ts'
 const MOST_COMPONENTS = 8
 /** Writers that shall come to their end need more time between kills than those that have no end. */
 const CALM_BREATH_MS = 250
+/** The secondary stands still for so long at most. */
+const LONGEST_STALL_MS = 500
 /** A component that dies at the wrong moment for its own leave or look. */
 const GONE_MEANWHILE = ['TIDEMARK_UNKNOWN_COMPONENT', 'TIDEMARK_NOT_REDUNDANT']
 
-type Act = 'kill' | 'kill many' | 'secondary' | 'join' | 'leave' | 'sets' | 'hold' | 'look'
+type Act = 'kill' | 'kill many' | Exclude<Kind, Kill | 'survivors'>
 const WEIGHTS: readonly (readonly [Act, number, readonly Kind[]])[] = [
   ['kill', 8, KILLS],
   ['kill many', 3, KILLS],
   ['secondary', 2, ['secondary']],
+  ['stall', 1, ['stall']],
+  ['spool', 1, ['spool']],
   ['join', 2, ['join']],
   ['leave', 2, ['leave']],
   ['sets', 3, ['sets']],
   ['hold', 4, ['hold']],
+  ['restore', 2, ['restore']],
   ['look', 2, ['look']]
 ]
 
@@ -61,10 +66,13 @@ export class Havoc {
   private labels = 0
   private redundantSince = 0
   private isSecondaryDead = false
+  private isSecondaryStalled = false
+  private isSpoolDead = false
+  private isRestoring = false
   private breathMs: number
 
   constructor(frame: HavocFrame) {
-    const { plan, copies } = frame
+    const { plan } = frame
     this.frame = frame
     this.random = new Random(plan.seed ^ 0x5bd1e995)
     this.deaths = new Deaths(plan)
@@ -72,7 +80,7 @@ export class Havoc {
     this.kills = KILLS.filter((how) => plan.kinds.includes(how))
     const isOn = (kinds: readonly Kind[]): boolean => kinds.some((kind) => plan.kinds.includes(kind))
     this.acts = WEIGHTS.flatMap(([act, weight, kinds]) =>
-      isOn(kinds) && (act !== 'hold' || copies !== undefined) ? new Array<Act>(weight).fill(act) : []
+      isOn(kinds) && this.isPossible(act) ? new Array<Act>(weight).fill(act) : []
     )
     for (const { id } of frame.group.status().components) this.ids.add(id)
   }
@@ -127,7 +135,13 @@ export class Havoc {
         for (let n = 0; n < this.frame.plan.options.mirrors; n++) this.follow(this.killOne())
         break
       case 'secondary':
-        if (this.frame.plan.secondaryComponents > 0 && !this.isSecondaryDead) this.follow(this.killSecondary())
+        if (!this.isSecondaryDead) this.follow(this.killSecondary())
+        break
+      case 'stall':
+        if (!this.isSecondaryStalled) this.follow(this.stall())
+        break
+      case 'spool':
+        if (!this.isSpoolDead) this.follow(this.killSpool())
         break
       case 'join':
         if (this.joining === 0 && this.size() < MOST_COMPONENTS) this.follow(this.join())
@@ -141,9 +155,30 @@ export class Havoc {
       case 'hold':
         this.follow(this.hold())
         break
+      case 'restore':
+        if (!this.isRestoring) this.follow(this.restore())
+        break
       case 'look':
         this.look()
         break
+    }
+  }
+
+  /** In the group of this plan. */
+  private isPossible(act: Act): boolean {
+    const { plan, copies } = this.frame
+    switch (act) {
+      case 'secondary':
+      case 'stall':
+        return plan.secondaryComponents > 0
+      case 'spool':
+        return plan.spoolLimitBytes !== undefined
+      case 'hold':
+        return copies !== undefined
+      case 'restore':
+        return copies !== undefined && plan.keptSets > 0
+      default:
+        return true
     }
   }
 
@@ -166,6 +201,28 @@ export class Havoc {
     totals.secondaryKills++
     log.note(`secondary component ${index} is back`)
     this.isSecondaryDead = false
+  }
+
+  private async stall(): Promise<void> {
+    const { group, totals, log, signal } = this.frame
+    const ms = this.random.between(1, LONGEST_STALL_MS)
+    this.isSecondaryStalled = true
+    log.note(`the secondary stands still for ${ms} ms`)
+    using _stall = stallSecondary(group)
+    await pause(ms, undefined, { signal }).catch(() => {})
+    totals.stalls++
+    log.note('the secondary goes on')
+    this.isSecondaryStalled = false
+  }
+
+  private async killSpool(): Promise<void> {
+    const { group, totals, log } = this.frame
+    this.isSpoolDead = true
+    log.note('kill the spool')
+    await failSpool(group)
+    totals.spoolKills++
+    log.note('the spool is back')
+    this.isSpoolDead = false
   }
 
   private size(): number {
@@ -270,6 +327,14 @@ export class Havoc {
     const { group, copies, totals, signal } = this.frame
     await copies?.lookHeld(group, this.random, signal)
     totals.copiesChecked++
+  }
+
+  private async restore(): Promise<void> {
+    const { copies, totals, log, signal } = this.frame
+    this.isRestoring = true
+    if ((await copies?.lookRestored(this.random, signal)) === true) totals.setsRestored++
+    log.note('a kept set was restored')
+    this.isRestoring = false
   }
 
   private look(): void {

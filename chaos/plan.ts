@@ -12,6 +12,11 @@ export interface RoundPlan {
     Required<Pick<GroupOptions, 'components' | 'hangTimeoutMs' | 'spares' | 'mirrors'>>
   /** Secondary components; 0: formed sets are discarded. */
   readonly secondaryComponents: number
+  readonly confirm: 'journaled' | 'mirrored'
+  /** Undefined: there is no spool. */
+  readonly spoolLimitBytes: number | undefined
+  /** Kept sets; 0: no history. */
+  readonly keptSets: number
   readonly writers: readonly WriterSetting[]
   readonly writeMs: number
   /** Between one act of havoc and the next: from nothing to this. */
@@ -75,7 +80,17 @@ export function drawPlan(seed: number, kinds: readonly Kind[] = KINDS): RoundPla
     breathMs: random.pick([0, 10, 50, 200]),
     kinds,
     closeDrains: random.chance(3),
-    threadsClose: random.chance(2)
+    threadsClose: random.chance(2),
+    ...drawSecondary(random, secondaryComponents, kinds)
+  }
+}
+
+function drawSecondary(random: Random, components: number, kinds: readonly Kind[]) {
+  const may = (kind: Kind): boolean => components > 0 && kinds.includes(kind) && random.chance(2)
+  return {
+    confirm: random.pick(['journaled', 'mirrored'] as const),
+    spoolLimitBytes: may('spool') ? random.pick([1, 8, 1024]) * MIB : undefined,
+    keptSets: may('restore') ? random.pick([1, 20, 500]) : 0
   }
 }
 
@@ -123,8 +138,11 @@ function drawWriters(random: Random, frame: WritersFrame): WriterSetting[] {
 
 export function describePlan(plan: RoundPlan): string {
   const { volumes, ...options } = plan.options
-  const counted = { ...options, volumes: volumes.length, secondaryComponents: plan.secondaryComponents }
+  const { secondaryComponents, confirm, spoolLimitBytes, keptSets } = plan
+  const counted = { ...options, volumes: volumes.length, secondaryComponents, confirm, spoolLimitBytes, keptSets }
   const writers = plan.writers.map(({ name, inThread }) => (inThread ? `${name} (thread)` : name))
-  const said = Object.entries(counted).map(([name, value]) => `${name} ${value}`)
+  const said = Object.entries(counted)
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]) => `${name} ${value}`)
   return `${said.join(', ')}; writers ${writers.join(', ')}; ${plan.writeMs} ms, pauses up to ${plan.longestPauseMs} ms, breath ${plan.breathMs} ms`
 }

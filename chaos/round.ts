@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import { type BackupGroup, openGroup, type TidemarkError } from '../src/index.ts'
+import { type BackupGroup, type LocalSecondary, openGroup, type TidemarkError } from '../src/index.ts'
 import { Copies } from './copies.ts'
 import { EventLog } from './event-log.ts'
 import { Gauges } from './gauges.ts'
@@ -60,21 +60,21 @@ export class Round {
 
   /** Rejects with the first thing that was not as it must be. */
   async run(): Promise<void> {
-    const directory = await mkdtemp(path.join(tmpdir(), 'tidemark-chaos-'))
+    const root = await mkdtemp(path.join(tmpdir(), 'tidemark-chaos-'))
     const watchdog = new Watchdog({ progress: () => this.progress(), describe: () => this.describe() })
     try {
-      await Promise.race([this.work(directory), this.failed, watchdog.barks])
+      await Promise.race([this.work(root), this.failed, watchdog.barks])
     } finally {
       watchdog.stop()
       this.totals.updates += this.gauges.acknowledged
       this.totals.setsApplied += this.sets.applied
       await this.end()
-      await rm(directory, { recursive: true, force: true })
+      await rm(root, { recursive: true, force: true })
     }
   }
 
-  private async work(directory: string): Promise<void> {
-    const group = await this.open(directory)
+  private async work(root: string): Promise<void> {
+    const group = await this.open(root)
     const writers = Promise.all(this.plan.writers.map((setting) => this.write(group, setting)))
     // Whoever fails first is the one who is told of.
     writers.catch((error: unknown) => this.fail(error))
@@ -109,14 +109,13 @@ export class Round {
     model.checkFinal(await copies.readFinal(this.gauges.highestSet))
   }
 
-  private async open(directory: string): Promise<BackupGroup> {
-    const { options, secondaryComponents } = this.plan
-    const isKept = secondaryComponents > 0
-    if (isKept) this.copies = new Copies(directory, this.plan)
-    const group = await openGroup({
-      ...options,
-      secondary: isKept ? { directory, components: secondaryComponents } : 'discard'
-    })
+  /** @param root  of whatever it puts on the disk */
+  private async open(root: string): Promise<BackupGroup> {
+    const { options, spoolLimitBytes } = this.plan
+    const secondary = this.secondaryIn(path.join(root, 'secondary'))
+    if (secondary !== 'discard') this.copies = new Copies(secondary.directory, path.join(root, 'copy'), this.plan)
+    const spool = spoolLimitBytes !== undefined && { spoolDirectory: path.join(root, 'spool'), spoolLimitBytes }
+    const group = await openGroup({ ...options, secondary, ...spool })
     this.group = group
     group.on('set', (report) => this.check(() => this.sets.hear(report)))
     group.on('view', (report) => {
@@ -132,6 +131,13 @@ export class Round {
       if (state === 'begin') this.totals.pressures++
     })
     return group
+  }
+
+  private secondaryIn(directory: string): LocalSecondary | 'discard' {
+    const { secondaryComponents, confirm, keptSets } = this.plan
+    if (secondaryComponents === 0) return 'discard'
+    const history = { sets: keptSets }
+    return { directory, components: secondaryComponents, confirm, ...(keptSets > 0 && { history }) }
   }
 
   private async write(group: BackupGroup, setting: WriterSetting): Promise<WriterReport> {

@@ -18,12 +18,16 @@ export interface TotalsRecord {
   readonly views: number
   readonly takenForHung: number
   readonly secondaryKills: number
+  /** Times for which the secondary stood still. */
+  readonly stalls: number
+  readonly spoolKills: number
   readonly joins: number
   readonly leaves: number
   /** Steps that were taken against memory running short. */
   readonly pressures: number
   readonly setsClosed: number
   readonly copiesChecked: number
+  readonly setsRestored: number
   readonly updates: number
   readonly setsApplied: number
   readonly longestWaitMs: number
@@ -39,11 +43,14 @@ export class Totals {
   /** Components that were taken for hung; more than were made to hang is the machine's doing. */
   takenForHung = 0
   secondaryKills = 0
+  stalls = 0
+  spoolKills = 0
   joins = 0
   leaves = 0
   pressures = 0
   setsClosed = 0
   copiesChecked = 0
+  setsRestored = 0
   updates = 0
   setsApplied = 0
   longestWaitMs = 0

@@ -73,7 +73,8 @@ export async function openGroup(options: GroupOptions): Promise<BackupGroup> {
       mirrors: checked.mirrors,
       mirrorTarget: checked.mirrorTarget,
       ordering: checked.ordering,
-      metadataOnly: checked.metadataOnly
+      metadataOnly: checked.metadataOnly,
+      confirm: checked.secondary?.confirm ?? 'journaled'
     },
     refetchModule: typeof checked.refetch === 'string' ? checked.refetch : undefined,
     policy: checked.responsibility,
@@ -415,6 +416,9 @@ class ThreadedGroup extends EventEmitter<GroupEvents> implements BackupGroup {
         break
       case 'view':
         this.hearView(notice.record)
+        break
+      case 'resumed':
+        this.emit('resumed')
         break
       case 'fetch':
         void this.fetchAgain(notice)

@@ -1,7 +1,7 @@
 import path from 'node:path'
 import { TidemarkError } from './errors.ts'
 import type { ResponsibilityPolicy } from './protocol/responsibility.ts'
-import type { MirrorTarget, Ordering } from './protocol/setting.ts'
+import type { Confirm, MirrorTarget, Ordering } from './protocol/setting.ts'
 import type { GroupOptions, LocalSecondary, VolumeOptions } from './types.ts'
 
 export type RefetchFunction = (volume: string, offset: number, length: number) => Promise<Uint8Array>
@@ -26,7 +26,12 @@ export interface CheckedOptions {
   readonly componentMemoryBytes: number
   /** Undefined for 'discard'. */
   readonly secondary:
-    | { readonly directory: string; readonly components: number; readonly history: LocalSecondary['history'] }
+    | {
+        readonly directory: string
+        readonly components: number
+        readonly confirm: Confirm
+        readonly history: LocalSecondary['history']
+      }
     | undefined
   readonly spool: { readonly directory: string; readonly limitBytes: number } | undefined
 }
@@ -92,14 +97,12 @@ function checkSecondary(secondary: unknown): CheckedOptions['secondary'] {
     refuse('secondary', "must be { directory }, { url } or 'discard'")
   }
   if ('url' in secondary) notYet('secondary.url', 'a remote secondary')
-  const { directory, components, confirm, history } = secondary as LocalSecondary
+  const { directory, components, confirm = 'journaled', history } = secondary as LocalSecondary
   if (typeof directory !== 'string' || directory === '') refuse('secondary.directory', 'must be a directory')
-  if (confirm !== undefined && oneOf('secondary.confirm', confirm, ['journaled', 'mirrored']) === 'mirrored') {
-    notYet('secondary.confirm', "'mirrored'")
-  }
   return {
     directory: path.resolve(directory),
     components: components === undefined ? 2 : whole('secondary.components', components, 1, 64),
+    confirm: oneOf('secondary.confirm', confirm, ['journaled', 'mirrored']),
     history: history === undefined ? undefined : checkHistory(history)
   }
 }

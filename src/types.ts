@@ -66,8 +66,9 @@ export interface LocalSecondary {
   /** Secondary backup components. Default 2. */
   components?: number
   /**
-   * What lets the next set be sent: this one's journal on disk (default), or its mirroring in a second secondary component.
-   * A set is secured, and its mirrors are discarded, when it is journaled, either way.
+   * What lets the next set be sent: this one's journal on disk (default); or that all of it has been received, while it is still
+   * in the memory of all that hold it (docs/decisions/0014). A set is secured, and its mirrors are discarded, when it is
+   * journaled, either way.
    */
   confirm?: 'journaled' | 'mirrored'
   /** Applied sets kept for point-in-time restore: a count or an age. Default: none. */
@@ -88,6 +89,7 @@ export interface GroupEvents {
   view: [ViewReport]
   pressure: [PressureReport]
   suspended: [TidemarkError]
+  /** Updates are taken again, after a `warning` that too few components were left for all copies. */
   resumed: []
   warning: [TidemarkError]
 }

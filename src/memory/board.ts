@@ -232,6 +232,13 @@ export class Board {
   storeTransfer(set: number): void {
     Atomics.store(this.group, TRANSFER * LINE_INTS, set)
   }
+  /** The oldest set that may still be on its way there; one is sent before those after it. Stored before `transfer`, loaded after. */
+  loadTransferFrom(): number {
+    return Atomics.load(this.group, TRANSFER * LINE_INTS + 1)
+  }
+  storeTransferFrom(set: number): void {
+    Atomics.store(this.group, TRANSFER * LINE_INTS + 1, set)
+  }
   /** Sets up to it are secured, or kept by the spool: components hold nothing of them any more. */
   loadSecured(): number {
     return Atomics.load(this.group, SECURED * LINE_INTS)
@@ -455,7 +462,7 @@ export class Board {
     Atomics.add(this.members, slot * LINE_INTS + MAIL, 1)
   }
 
-  // What a secondary component tells: sets up to it are journaled, in its volumes; and, the first one only: committed,
+  // What a secondary component tells: sets up to it are received whole, journaled, in its volumes; and, the first one only: committed,
   // being applied (said before any byte is touched), marked as applied.
 
   loadJournaled(secondary: number): number {
@@ -495,6 +502,13 @@ export class Board {
   }
   storeSecondaryEpoch(secondary: number, epoch: number): void {
     Atomics.store(this.secondaries, secondary * LINE_INTS + 5, epoch)
+  }
+  /** All parts of sets up to it had come, once: what was not journaled may have been dropped since, and comes again. */
+  loadReceived(secondary: number): number {
+    return Atomics.load(this.secondaries, secondary * LINE_INTS + 7)
+  }
+  storeReceived(secondary: number, set: number): void {
+    Atomics.store(this.secondaries, secondary * LINE_INTS + 7, set)
   }
   /** 1 while it waits for room on its disk. */
   loadNoSpace(secondary: number): number {

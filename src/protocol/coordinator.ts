@@ -11,6 +11,7 @@ import type { FinalPositions } from './rebuild.ts'
 import { balanced, type ResponsibilityPolicy, reassign, roundRobin } from './responsibility.ts'
 import { isAfter } from './set-identifier.ts'
 import { type CloseReason, SetLine, type SetProgress } from './set-line.ts'
+import type { Confirm } from './setting.ts'
 import { Spool } from './spool.ts'
 import { ViewChanges } from './view-changes.ts'
 
@@ -29,6 +30,8 @@ export interface CoordinatorSetting {
   readonly secondaries: number
   /** Copies beside the responsible component's have no bytes. */
   readonly metadataOnly?: boolean
+  /** What lets the next set be sent to the secondary. Default 'journaled'. */
+  readonly confirm?: Confirm | undefined
   /** When memory is short for so long, sets go to the spool, or sources are said to be paced. Default 0. */
   readonly shortAfterMs?: number
   /**
@@ -111,6 +114,7 @@ export class Coordinator {
     this.line = new (setting.line ?? SetLine)({
       ...shared,
       secondaries,
+      confirm: setting.confirm ?? 'journaled',
       lastSet: setting.firstSet - 1,
       metadataOnly: setting.metadataOnly ?? false,
       merging: setting.merging,
@@ -151,6 +155,7 @@ export class Coordinator {
     roundRobin(this.table(this.forming), founders, 0)
     const before = (setting.firstSet - 1) | 0
     board.storeSealed(before)
+    board.storeTransferFrom(before)
     board.storeTransfer(before)
     board.storeSpool(before)
     board.storeSecured(before)
@@ -162,6 +167,7 @@ export class Coordinator {
       board.storeDiscarded(slot, before)
     }
     for (let n = 0; n <= board.spoolIndex; n++) {
+      board.storeReceived(n, before)
       board.storeJournaled(n, before)
       board.storeApplied(n, before)
     }
@@ -308,7 +314,7 @@ export class Coordinator {
   }
   /** A component has got bytes of a set (low bits) that were fetched again; before it is told so. */
   fetchEnded(set: number): void {
-    this.line.merging.fetchEnded(set, this.forming)
+    this.line.fetchEnded(set)
   }
 
   /** A secondary component has been started again: it gets what it had not journaled. */
@@ -406,6 +412,11 @@ export class Coordinator {
   /** The tables of the next set are those of a set a window earlier: it must be gone everywhere. */
   private windowAllows(): boolean {
     return this.areTablesFree() && this.line.waiting < SET_WINDOW - 1
+  }
+
+  /** So many sets have to be secured together that no more can be closed: the group cannot go on. */
+  get isBoundTooFar(): boolean {
+    return this.stands && this.line.isBoundToForming && this.forming - this.line.released >= SET_WINDOW
   }
 
   private areTablesFree(): boolean {

@@ -1,5 +1,4 @@
 import type { CountedSource } from './conservation.ts'
-import { expandSet } from './set-identifier.ts'
 
 export interface EndedFetch {
   readonly set: number
@@ -23,11 +22,11 @@ export class Merging {
     this.sources = sources
   }
 
-  /** Bytes of an update of this set were fetched. @param low  low bits of the set */
-  fetchEnded(low: number, forming: number): void {
+  /** Bytes of an update of this set were fetched. */
+  fetchEnded(set: number): void {
     const published = new Map<CountedSource, number>()
     for (const source of this.sources) published.set(source, source.memory.loadPublished())
-    this.ended.push({ set: expandSet(low, forming), published })
+    this.ended.push({ set, published })
   }
 
   /** @returns whether a bound became known */

@@ -25,6 +25,8 @@ export interface PartsSetting {
   readonly arenas: readonly (Arena | undefined)[]
   /** New members have memory of their own: the last moment to put it into `arenas`. */
   readonly beforeRebuild?: () => void
+  /** It also tells when a set has been received, before it is journaled: then the next one may be sent. */
+  readonly tellsReceived?: boolean
   readonly surroundings: Surroundings
 }
 
@@ -119,6 +121,14 @@ export class PartsReceiver {
     // Before it is told: what a secondary component has told journaled is counted in the commit record.
     if (facts !== undefined && way === WAY_SECONDARY) board.storePartFacts(index, set, facts.updates, facts.bytes)
     board.storeJournaled(index, set | 0)
+    surroundings.ring()
+  }
+
+  /** Parts of the next one wait in the links until this one is journaled. */
+  private tellReceived(set: number): void {
+    const { board, index, surroundings, tellsReceived } = this.setting
+    if (tellsReceived !== true) return
+    board.storeReceived(index, set | 0)
     surroundings.ring()
   }
 
@@ -225,8 +235,9 @@ export class PartsReceiver {
     this.store.gather()
     // What was lent may have been given to another while we read: then the set is sent again, or comes from elsewhere.
     if (!this.isStillOf(board.confirmEpoch(way))) return 0
-    const facts = this.store.sync()
     const set = this.receiving
+    this.tellReceived(set)
+    const facts = this.store.sync()
     this.drop()
     // The next one's parts say their epoch themselves.
     this.tellJournaled(set, facts)

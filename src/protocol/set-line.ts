@@ -1,7 +1,8 @@
 import { type Board, WAY_SECONDARY } from '../memory/board.ts'
 import type { CountedSource, ManifestSum } from './conservation.ts'
 import { Merging } from './merging.ts'
-import { isAfter } from './set-identifier.ts'
+import { expandSet, isAfter } from './set-identifier.ts'
+import type { Confirm } from './setting.ts'
 import type { Spool } from './spool.ts'
 
 /** Why a set was closed. */
@@ -54,6 +55,8 @@ export interface SetLineSetting {
   readonly board: Board
   /** Number of secondary components; 0 when sets are formed and dropped. */
   readonly secondaries: number
+  /** What lets the next set be sent: this one is journaled everywhere, or received everywhere. */
+  readonly confirm: Confirm
   readonly sources: ReadonlySet<CountedSource>
   /** The last set of the time before (whole number). */
   readonly lastSet: number
@@ -143,10 +146,33 @@ export class SetLine {
   leavesRoom(): boolean {
     const { metadataOnly, forming } = this.setting
     if (!metadataOnly || forming() - this.released <= MOST_WITH_METADATA) return true
-    const bounds = this.sets.filter(({ set }) => set > this.released).map(({ set }) => this.merging.boundOf(set))
+    // Also of those that the spool has: they, too, may have been bound since.
+    const bounds = this.sets.filter(({ set }) => set > this.secured).map(({ set }) => this.merging.boundOf(set))
     // Each fetch that ends binds its set to the forming one: that stays the same until all have ended.
     if (this.lacksBytes(forming()) || bounds.includes(undefined)) return false
-    return bounds.some((bound) => bound !== undefined && bound >= forming())
+    // Not before all others are journaled, so that this one is secured soon: a death before that may bind one more.
+    return bounds.some((bound) => bound !== undefined && bound >= forming()) && !this.sets.some(isUnderWay)
+  }
+
+  /** Nothing can be secured before the forming set is closed: the oldest one is applied together with it. */
+  get isBoundToForming(): boolean {
+    let last = this.secured + 1
+    for (const { set } of this.sets) {
+      if (set <= this.secured || set > last) continue
+      const bound = this.merging.boundOf(set)
+      if (bound === undefined) return false
+      last = Math.max(last, bound)
+    }
+    return last >= this.setting.forming()
+  }
+
+  /** Bytes of this set, which were lost with a component, were fetched again; low bits. */
+  fetchEnded(low: number): void {
+    const forming = this.setting.forming()
+    const set = expandSet(low, forming)
+    // What the secondary has whole it is not sent again: it holds the bytes of that time.
+    const isAtSecondary = this.sets.some((one) => one.set === set && !isUnderWay(one))
+    if (!isAtSecondary) this.merging.fetchEnded(set)
   }
 
   /** Brings each of them on. Returns whether any got on. */
@@ -202,13 +228,15 @@ export class SetLine {
     return true
   }
 
-  /** One set after the other: the next one is released when the one before is journaled everywhere. */
+  /** One set after the other: the next one is released when the one before is confirmed everywhere. */
   private release(progress: SetProgress): boolean {
     let isAlone = true
+    let first = progress
     for (const earlier of this.sets) {
       if (earlier === progress) break
-      if (this.mustPrecede(earlier)) return false
+      if (this.mustPrecede(earlier, progress)) return false
       if (earlier.state === 'journaled') isAlone = false
+      if (earlier.state === 'transferring' && first === progress) first = earlier
     }
     const { board, secondaries } = this.setting
     if (secondaries === 0 || (!isSent(progress) && isAlone)) {
@@ -223,6 +251,7 @@ export class SetLine {
       this.setting.wakeSecondaries()
       return true
     }
+    board.storeTransferFrom(first.set | 0)
     board.storeTransfer(progress.set | 0)
     this.setting.wakeComponents()
     return true
@@ -261,7 +290,7 @@ export class SetLine {
     progress.kept = true
     if (progress.state === 'transferring' && !this.noteJournaled(progress)) {
       this.giveUpTransfer(progress.set)
-      progress.state = 'formed'
+      this.sendLater()
     }
     this.giveBack()
     return true
@@ -271,10 +300,16 @@ export class SetLine {
   protected giveUpTransfer(set: number): void {
     const { board } = this.setting
     // In this order: who sees the new epoch does not send it again, and only then its memory changes hands.
+    board.storeTransferFrom((set - 1) | 0)
     board.storeTransfer((set - 1) | 0)
     board.storeEpoch(WAY_SECONDARY, board.loadEpoch(WAY_SECONDARY) + 2)
     // It is awaited that they have followed.
     this.setting.wakeSecondaries()
+  }
+
+  /** Nothing is on its way any more: the later one of two would come before the first. Overridden in a broken variant only. */
+  protected sendLater(): void {
+    for (const one of this.sets) if (one.state === 'transferring') one.state = 'formed'
   }
 
   /** Components need not hold what is secured or kept, up to the first that is neither. */
@@ -302,8 +337,29 @@ export class SetLine {
   }
 
   /** Overridden in the simulator's broken variants only. */
-  protected mustPrecede({ state }: SetProgress): boolean {
-    return state === 'formed' || state === 'transferring' || state === 'committing'
+  protected mustPrecede(earlier: SetProgress, later: SetProgress): boolean {
+    switch (earlier.state) {
+      case 'formed':
+        return true
+      case 'transferring':
+        return !this.mayOverlap(later) || earlier.kept || !this.isReceived(earlier.set)
+      case 'committing':
+        return !this.mayOverlap(later)
+      default:
+        return false
+    }
+  }
+
+  /** It comes over the links, and behind what is on them. */
+  private mayOverlap(later: SetProgress): boolean {
+    return this.setting.confirm === 'mirrored' && isSent(later) && !later.kept
+  }
+
+  /** Overridden in the simulator's broken variants only. */
+  protected isReceived(set: number): boolean {
+    const { board, secondaries } = this.setting
+    for (let n = 0; n < secondaries; n++) if (isAfter(set | 0, board.loadReceived(n))) return false
+    return true
   }
 
   /** Bytes of this set, or of one before, are still fetched again. */
@@ -332,7 +388,10 @@ export class SetLine {
 
   /** With it, all journaled ones before are committed; all that belong together must be among them. */
   private commit(progress: SetProgress): boolean {
-    if (this.sets.some(({ state }) => state === 'committing')) return false
+    // An earlier one that was on its way when it was looked at may be journaled meanwhile: it comes first all the same.
+    const mustPrecede = ({ set, state }: SetProgress): boolean =>
+      state === 'committing' || (state === 'transferring' && set < progress.set)
+    if (this.sets.some(mustPrecede)) return false
     const group = this.sets.filter(({ set, state }) => state === 'journaled' && set <= progress.set)
     for (const { set } of group) {
       const bound = this.merging.boundOf(set)
@@ -415,6 +474,11 @@ export class SetLine {
     }
     return true
   }
+}
+
+/** It is closed, and the secondary does not have it whole. */
+function isUnderWay({ state }: SetProgress): boolean {
+  return state === 'closing' || state === 'sealed' || state === 'formed' || state === 'transferring'
 }
 
 /** One that holds nothing costs the secondary nothing, unless it was named: then it is to be found again. */

@@ -24,6 +24,7 @@ export interface ReceiverSetting extends RoomNoticeSetting {
   readonly beforeRebuild?: () => void
   /** The name of a set that is to be committed; told before the board says so. Without it none has a name. */
   readonly labelOf?: (set: number) => string | undefined
+  readonly tellsReceived?: boolean
   readonly surroundings: Surroundings
   // The simulator's deliberately broken variants replace it.
   readonly parts?: typeof PartsReceiver

@@ -9,6 +9,11 @@ import type { FetchRequest } from './refetch.ts'
 export type Ordering = 'volume-sequence' | 'group-sequence' | 'timestamp'
 /** 'default': each component has one partner; 'spread': it goes around (R7; [0048]). */
 export type MirrorTarget = 'default' | 'spread'
+/**
+ * What lets the next set be sent (R11; [0037], [0052]): this one is journaled; or it has been received whole, and its bytes
+ * are still in the memory of those who hold it.
+ */
+export type Confirm = 'journaled' | 'mirrored'
 
 /** Clocks and doorbells are the runtime's; the protocol is handed them. */
 export interface Surroundings {

@@ -87,12 +87,12 @@ export class Transfer {
     // Members are about to change.
     if ((epoch & 1) === 1) return 0
     if (!this.sending) {
-      const released = way.number === WAY_SPOOL ? board.loadSpool() : board.loadTransfer()
+      const released = way.number === WAY_SPOOL ? board.loadSpool() : this.nextToTransfer()
       // The control thread stores `secured` before it releases a later set.
       this.discard(board.loadSecured())
       // Put back before the epoch changes, and moved on after that: what was loaded is of this epoch if that is still the same.
       if (!isAfter(released, this.set) || board.loadEpoch(way.number) !== epoch) return 0
-      // One is released when the one before is journaled everywhere; those between hold nothing.
+      // Those between hold nothing.
       this.set = released
       this.sending = true
       this.next = -1
@@ -105,6 +105,23 @@ export class Transfer {
     const sent = this.sendPart(list)
     if (sent > 0) this.publish()
     return sent
+  }
+
+  /**
+   * Two may be on their way at once, and whoever begins again begins with the first. Overridden in the simulator's broken
+   * variants only.
+   */
+  protected nextToTransfer(): number {
+    const { board } = this.setting
+    // In this order: the later one is never seen without the earlier one.
+    const last = board.loadTransfer()
+    const first = board.loadTransferFrom()
+    return this.isAhead(first) ? first : last
+  }
+
+  /** Not sent yet in this epoch. */
+  protected isAhead(set: number): boolean {
+    return isAfter(set, this.set)
   }
 
   /** A set may be secured without a transfer when it holds nothing. */

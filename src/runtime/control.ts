@@ -60,6 +60,8 @@ export class Control {
   private closing = false
   private abandoned = false
   private ending = false
+  /** Nothing is taken, since there are too few components. */
+  private isWaiting = false
   /** Acknowledged positions of the last change of view. */
   private final: FinalPositions | undefined
   private onProgress: (() => void) | undefined
@@ -83,6 +85,7 @@ export class Control {
         lagTargetMs: options.lagTargetMs,
         secondaries,
         metadataOnly: protocol.metadataOnly,
+        confirm: protocol.confirm,
         shortAfterMs: SHORT_AFTER_MS,
         spool: options.spool && { ...options.spool, eagerBytes: memory.shape.componentMemoryBytes / 4 },
         firstSet: (this.directory?.lastSet ?? 0) + 1,
@@ -162,6 +165,7 @@ export class Control {
       directory: this.directory,
       spool: this.spool?.segments,
       secondaryOf,
+      tellsReceived: protocol.confirm === 'mirrored',
       lastSet: this.coordinator.formingSet - 1,
       onNotice: (index, notice) => this.onStoreNotice(`secondary ${index}`, notice),
       onDied: () => this.step(),
@@ -312,7 +316,9 @@ export class Control {
     this.signs.show()
     if (!this.coordinator.isRedundant) {
       const { members } = this.coordinator
-      const message = `only ${members.length} components are left: nothing is taken until there are more`
+      const left = members.length === 1 ? '1 component is left' : `${members.length} components are left`
+      const message = `only ${left}: nothing is taken until there are more`
+      this.isWaiting = true
       this.warn(message, { components: members.map((slot) => this.board.loadIdentity(slot)) })
       return
     }
@@ -323,6 +329,8 @@ export class Control {
       bytes += statistics[STAT_MOVED_BYTES] as number
     }
     for (const record of this.times.redundant(view + 1, updates, bytes)) this.tell({ type: 'view', record })
+    if (this.isWaiting) this.tell({ type: 'resumed' })
+    this.isWaiting = false
     // Not now: those who go on taking need the cores first.
     setImmediate(() => this.components.refill())
   }
@@ -458,6 +466,11 @@ export class Control {
 
   /** Nothing is lost, but nothing gets on either: those who are left cannot hold what all of them held. */
   private checkRoom(): void {
+    if (this.coordinator.isBoundTooFar) {
+      const { securedSet, formingSet } = this.coordinator
+      const message = `bytes were fetched again so often that sets ${securedSet + 1} to ${formingSet} have to be secured together, and no more can be held`
+      throw new TidemarkError('TIDEMARK_NOT_REDUNDANT', message, { from: securedSet + 1, to: formingSet })
+    }
     const slot = this.coordinator.members.find((member) => this.board.loadNoRoom(member) === 1)
     if (slot === undefined) return
     const component = this.board.loadIdentity(slot)

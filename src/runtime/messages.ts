@@ -3,7 +3,7 @@ import type { TidemarkErrorRecord } from '../errors.ts'
 import type { SourceLayout } from '../memory/source-memory.ts'
 import type { FetchRequest } from '../protocol/refetch.ts'
 import type { ResponsibilityPolicy } from '../protocol/responsibility.ts'
-import type { MirrorTarget, Ordering } from '../protocol/setting.ts'
+import type { Confirm, MirrorTarget, Ordering } from '../protocol/setting.ts'
 import type { DirectoryOptions } from '../secondary/directory.ts'
 import type { FileSetStoreOptions } from '../secondary/file-store.ts'
 import type { FileSpoolOptions } from '../secondary/spool-store.ts'
@@ -16,6 +16,7 @@ export interface ProtocolOptions {
   readonly mirrorTarget: MirrorTarget
   readonly ordering: Ordering
   readonly metadataOnly: boolean
+  readonly confirm: Confirm
 }
 
 export interface ControlOptions {
@@ -126,6 +127,8 @@ export type ControlNotice =
   | { readonly type: 'closing-held'; readonly request: number; readonly set: number }
   | { readonly type: 'source-closed'; readonly id: number }
   | { readonly type: 'view'; readonly record: ViewRecord }
+  /** After a warning that too few components are left: there are enough again. */
+  | { readonly type: 'resumed' }
   /** A request about members was carried out, or was refused. */
   | { readonly type: 'member'; readonly request: number; readonly id: number }
   | { readonly type: 'refused'; readonly request: number; readonly error: TidemarkErrorRecord }
@@ -215,6 +218,8 @@ export interface SecondaryTask {
   readonly resume?: boolean
   /** Names of sets that are not secured, as its predecessor was told them. */
   readonly labels: ReadonlyMap<number, string>
+  /** It also tells when it has received a set. */
+  readonly tellsReceived: boolean
   readonly port: MessagePort
 }
 

@@ -12,6 +12,8 @@ export interface SecondaryHostSetting {
   readonly spool: string | undefined
   /** By volume: the secondary component that keeps it. */
   readonly secondaryOf: Uint8Array
+  /** They also tell when they have received a set. */
+  readonly tellsReceived: boolean
   /** The last set of the time before. */
   readonly lastSet: number
   onNotice(index: number, notice: ThreadNotice): void
@@ -62,6 +64,7 @@ export class SecondaryHost {
   /** For tests: its thread is ended. */
   fail(index: number): boolean {
     const thread = this.threads[index]
+    this.succession.works()
     thread?.terminate()
     return thread !== undefined
   }
@@ -74,14 +77,14 @@ export class SecondaryHost {
   }
 
   private begin(index: number, resume: boolean): HostedThread {
-    const { memory, directory, spool, secondaryOf, lastSet, onNotice, onDied, onReplaced, onHopeless } = this.setting
+    const { memory, directory, spool, secondaryOf, lastSet, tellsReceived } = this.setting
+    const { onNotice, onDied, onReplaced, onHopeless } = this.setting
     const keeps = Array.from(secondaryOf.keys()).filter((volume) => secondaryOf[volume] === index)
     const options = (directory as SecondaryDirectory).storeOptions(index, keeps)
     const store = { ...options, ...(spool !== undefined && { spool }) }
     const labels = index === 0 ? this.labels : new Map()
-    const thread = this.pool.start<SecondaryTask>({ index, memory, store, lastSet, resume, labels }, (notice) =>
-      onNotice(index, notice)
-    )
+    const task = { index, memory, store, lastSet, resume, labels, tellsReceived }
+    const thread = this.pool.start<SecondaryTask>(task, (notice) => onNotice(index, notice))
     this.threads[index] = thread
     this.succession.watch(thread, {
       onDied,

@@ -7,9 +7,10 @@ import { receiveSets } from './sets-thread.ts'
 /** A secondary component on its thread. */
 export default function runSecondary(task: SecondaryTask): ThreadOutcome {
   return untilItEnds(() => {
+    const { labels, tellsReceived } = task
     const store = new FileSetStore(task.store)
-    receiveSets(task, task.index, task.labels, store, ({ index, mailbox, setting }) => {
-      return new SetReceiver({ ...setting, index, labelOf: (set) => mailbox.labelOf(set) }, store)
+    receiveSets(task, task.index, labels, store, ({ index, mailbox, setting }) => {
+      return new SetReceiver({ ...setting, index, tellsReceived, labelOf: (set) => mailbox.labelOf(set) }, store)
     })
   })
 }

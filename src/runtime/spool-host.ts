@@ -66,6 +66,7 @@ export class SpoolHost {
 
   /** For tests: its thread is ended. Resolves when another one goes on. */
   fail(): Promise<void> {
+    this.succession.works()
     this.thread?.terminate()
     return new Promise((resolve) => this.awaiting.push(resolve))
   }

@@ -24,7 +24,7 @@ export class Succession {
   private deaths = 0
   private isOver = false
 
-  /** They do work. */
+  /** They do work; or one is about to be ended from outside, which says nothing of them. */
   works(): void {
     this.deaths = 0
   }

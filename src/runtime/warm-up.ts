@@ -26,7 +26,8 @@ const PROTOCOL: ProtocolOptions = {
   mirrors: 1,
   mirrorTarget: 'spread',
   ordering: 'volume-sequence',
-  metadataOnly: false
+  metadataOnly: false,
+  confirm: 'journaled'
 }
 /** For each failure. */
 const UPDATES = 500

@@ -37,6 +37,8 @@ export interface Coverage {
   kept: number
   unspooled: number
   givenUp: number
+  /** Sets that were sent while the one before was not journaled yet. */
+  overlapped: number
   /** Deaths of the spool; of components, and of secondary components, while something was in the spool; views that changed then. */
   spoolDeaths: number
   deathsWhileSpooling: number
@@ -44,6 +46,8 @@ export interface Coverage {
   viewsWhileSpooling: number
   /** Groups that were suspended since there was no memory for bytes that had to be fetched again. */
   noRoom: number
+  /** Groups that were suspended since more sets had to be secured together than can be held. */
+  boundTooFar: number
   /** Secondary components that stood still; writes for which there was no room. */
   stalls: number
   fullDisks: number
@@ -80,11 +84,13 @@ const NAMES: readonly (keyof Coverage)[] = [
   'kept',
   'unspooled',
   'givenUp',
+  'overlapped',
   'spoolDeaths',
   'deathsWhileSpooling',
   'secondaryDeathsWhileSpooling',
   'viewsWhileSpooling',
   'noRoom',
+  'boundTooFar',
   'stalls',
   'fullDisks'
 ]

@@ -19,9 +19,13 @@ export interface Interleaving {
 
 /** Between the two loads on whose order the consistent cut rests, long pauses are frequent. */
 const BETWEEN_CUT_LOADS = 30
+/** What follows is a sync, during which the next set comes. */
+const WHILE_SYNCING = 2
 
 export class SimBoard extends Board {
   private readonly interleaving: Interleaving
+  /** Sets that were sent while an earlier one was on its way. */
+  overlapped = 0
 
   constructor(layout: BoardLayout, interleaving: Interleaving) {
     super(Board.allocate(layout), layout)
@@ -63,6 +67,10 @@ export class SimBoard extends Board {
     this.interleaving.point()
     return value
   }
+  override storeTransfer(set: number): void {
+    if (super.loadTransferFrom() !== set) this.overlapped++
+    super.storeTransfer(set)
+  }
   override loadEpoch(way: WayNumber): number {
     const value = super.loadEpoch(way)
     this.interleaving.point()
@@ -82,6 +90,10 @@ export class SimBoard extends Board {
     const value = super.loadUnspool()
     this.interleaving.point()
     return value
+  }
+  override storeReceived(index: number, set: number): void {
+    super.storeReceived(index, set)
+    this.interleaving.point(WHILE_SYNCING)
   }
   override storeJournaled(index: number, set: number): void {
     super.storeJournaled(index, set)

@@ -2,7 +2,7 @@ import { type ArenaLayout, arenaLayoutOf } from '../memory/arena.ts'
 import { type SourceLayout, sourceLayout } from '../memory/source-memory.ts'
 import { laneWeight, transactionChunks } from '../protocol/members.ts'
 import type { ResponsibilityPolicy } from '../protocol/responsibility.ts'
-import type { MirrorTarget, Ordering } from '../protocol/setting.ts'
+import type { Confirm, MirrorTarget, Ordering } from '../protocol/setting.ts'
 import type { Random } from './random.ts'
 
 /** One world to run: sizes small enough that every limit is met often. */
@@ -21,6 +21,7 @@ export interface Scenario {
   readonly volumeBytes: number
   readonly sources: number
   readonly secondaries: number
+  readonly confirm: Confirm
   readonly arena: ArenaLayout
   readonly linkCapacity: number
   readonly source: SourceLayout
@@ -79,6 +80,9 @@ export const NO_FAULTS: FaultRates = {
 
 const CHUNK_SHIFT = 9
 
+/** The rest follows from it. */
+type Drawn = Omit<Scenario, 'metadataOnly' | 'spool' | 'confirm'>
+
 export function drawScenario(random: Random): Scenario {
   const members = random.between(2, 5)
   const slots = members + random.between(1, 2)
@@ -87,7 +91,7 @@ export function drawScenario(random: Random): Scenario {
   // From the least that every lane needs to plenty.
   const chunks = weight * (random.chance(2) ? random.between(2, 3) : random.between(3, 12))
   const linkCapacity = random.pick([64, 128, 512])
-  const drawn: Omit<Scenario, 'metadataOnly' | 'spool'> = {
+  const drawn: Drawn = {
     members,
     slots,
     mirrors,
@@ -115,17 +119,23 @@ export function drawScenario(random: Random): Scenario {
   const { volumes, volumeBytes, sources, secondaries } = drawn
   const metadataOnly = secondaries > 0 && volumeBytes >= 2 * sources && (volumes + volumeBytes + sources) % 3 === 0
   const spool = drawSpool(drawn)
-  if (!metadataOnly) return { ...drawn, metadataOnly, spool }
+  const confirm = drawConfirm(drawn)
+  if (!metadataOnly) return { ...drawn, metadataOnly, spool, confirm }
   // As in a real group: all that sources have posted finds room while bytes are fetched.
   const spareBytes = 4 * sources * drawn.source.bodyBytes + 256 * 2 ** CHUNK_SHIFT
-  return { ...drawn, metadataOnly, spool, arena: arenaLayoutOf(chunks * 2 ** CHUNK_SHIFT, CHUNK_SHIFT, spareBytes) }
+  const arena = arenaLayoutOf(chunks * 2 ** CHUNK_SHIFT, CHUNK_SHIFT, spareBytes)
+  return { ...drawn, metadataOnly, spool, confirm, arena }
 }
 
 /** In every second world with a secondary; now and then it is small. */
-function drawSpool({ members, volumes, volumeBytes, sources, secondaries }: Omit<Scenario, 'metadataOnly' | 'spool'>) {
+function drawSpool({ members, volumes, volumeBytes, sources, secondaries }: Drawn) {
   if (secondaries === 0 || (members + volumes + sources) % 2 === 1) return undefined
   const limitBytes = volumeBytes % 4 === 0 ? 12_000 : 2 ** 40
   return { limitBytes, eagerBytes: volumeBytes % 5 === 0 ? 0 : 2000, afterMs: volumeBytes % 3 }
+}
+
+function drawConfirm({ volumes, volumeBytes, sources, slots }: Drawn): Confirm {
+  return (volumes + 2 * volumeBytes + sources + slots) % 3 === 0 ? 'mirrored' : 'journaled'
 }
 
 /** A small world without chance: three components in their turns, a spare slot, one mirror, and whatever `changes` says. */
@@ -144,6 +154,7 @@ export function fixedScenario(changes: Partial<Scenario> = {}): Scenario {
     volumeBytes: 16,
     sources: 1,
     secondaries: 1,
+    confirm: 'journaled',
     spool: undefined,
     arena: arenaLayoutOf(laneWeight(slots, mirrors) * 3 * 2 ** CHUNK_SHIFT, CHUNK_SHIFT),
     linkCapacity: 64,

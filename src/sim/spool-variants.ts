@@ -17,8 +17,8 @@ class KeptTooEarly extends Spool {
 
 /** A later set, which components hold, is sent though an earlier one is still being taken from the spool. */
 class SpoolOvertaken extends SetLine {
-  protected override mustPrecede(earlier: SetProgress): boolean {
-    return super.mustPrecede(earlier) && !earlier.kept
+  protected override mustPrecede(earlier: SetProgress, later: SetProgress): boolean {
+    return super.mustPrecede(earlier, later) && !earlier.kept
   }
 }
 

@@ -9,6 +9,7 @@ import { Taker } from '../protocol/take.ts'
 import { Transfer } from '../protocol/transfer.ts'
 import { FETCH_VARIANTS } from './fetch-variants.ts'
 import { MemoryStore, type StoredUpdate } from './memory-store.ts'
+import { OVERLAP_VARIANTS } from './overlap-variants.ts'
 import { SPOOL_VARIANTS } from './spool-variants.ts'
 import type { Variant } from './variant.ts'
 import { VIEW_VARIANTS } from './view-variants.ts'
@@ -115,5 +116,6 @@ export const VARIANTS: readonly Variant[] = [
   },
   ...VIEW_VARIANTS,
   ...FETCH_VARIANTS,
-  ...SPOOL_VARIANTS
+  ...SPOOL_VARIANTS,
+  ...OVERLAP_VARIANTS
 ]

@@ -66,7 +66,7 @@ export class World {
   readonly members: (ViewMember | undefined)[] = []
   /** What was lost, when the group had to say so. */
   loss: LossError | undefined
-  /** A component has said that it has no memory for bytes that it has to fetch: the group is suspended. */
+  /** There is no memory for bytes that have to be fetched, or no set can be closed for them: the group is suspended. */
   private hasNoRoom = false
   private readonly options: WorldOptions
   /** Whether a component that is taken for failed is really ended. */
@@ -134,6 +134,7 @@ export class World {
         periodMs: scenario.periodMs,
         secondaries,
         metadataOnly: scenario.metadataOnly,
+        confirm: scenario.confirm,
         spool: scenario.spool,
         shortAfterMs: scenario.spool?.afterMs ?? 0,
         firstSet: scenario.firstSet,
@@ -182,6 +183,7 @@ export class World {
     this.coverage.closedEarly = this.coordinator.closedEarly
     this.coverage.refetched = this.primary.refetched
     this.coverage.leftOut = this.checker.leftOut
+    this.coverage.overlapped = this.board.overlapped
     if (this.scenario.mirrors > 1) this.coverage.severalMirrors = 1
     if (this.scenario.mirrors > 2) this.coverage.threeMirrors = 1
   }
@@ -233,6 +235,7 @@ export class World {
         surroundings,
         resume,
         labelOf: (set) => this.labels.get(set),
+        tellsReceived: this.scenario.confirm === 'mirrored',
         ...(this.options.variant?.partsReceiver && { parts: this.options.variant.partsReceiver })
       },
       new Store(index, this.images)
@@ -441,9 +444,11 @@ export class World {
   /** As the control thread does. Only where bytes have to be fetched may it come to that here. */
   private checkRoom(): void {
     if (!this.scenario.metadataOnly) return
-    if (!this.coordinator.members.some((slot) => this.board.loadNoRoom(slot) === 1)) return
+    const isFull = this.coordinator.members.some((slot) => this.board.loadNoRoom(slot) === 1)
+    if (!isFull && !this.coordinator.isBoundTooFar) return
     this.hasNoRoom = true
-    this.coverage.noRoom++
+    if (isFull) this.coverage.noRoom++
+    else this.coverage.boundTooFar++
   }
 
   /** The group says that something is lost: it must be so. */

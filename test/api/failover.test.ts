@@ -101,6 +101,21 @@ describe('a component fails', () => {
     })
   }
 
+  test('too few are left for all copies: a warning, then `resumed` when another one has joined', async () => {
+    const group = await openTestGroup({ components: 2, spares: 0, takeover: 'survivors', formationPeriodMs: HOUR_MS })
+    const told: string[] = []
+    group.on('warning', ({ code, message }) => told.push(`${code}: ${message}`))
+    group.on('resumed', () => told.push('resumed'))
+    const writer = group.openSource('s').volume('b')
+    await writer.write(0, Buffer.of(1))
+    await failComponent(group, 0)
+    await writer.write(1, Buffer.of(2))
+    expect(told).toEqual([
+      'TIDEMARK_NOT_REDUNDANT: only 1 component is left: nothing is taken until there are more',
+      'resumed'
+    ])
+  })
+
   test('up to `mirrors` at once', async () => {
     const directory = temporaryDirectory()
     const group = await openTestGroup({

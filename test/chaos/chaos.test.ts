@@ -22,6 +22,7 @@ test(
     const kills = KILLS.map((how) => totals.kills[how])
     expect(Math.min(...kills)).toBeGreaterThan(0)
     expect(totals.views).toBeGreaterThan(SECONDS)
+    expect(totals.stalls).toBeGreaterThan(0)
     expect(totals.copiesChecked).toBeGreaterThan(SECONDS)
     expect(totals.updates).toBeGreaterThan(SECONDS * 100)
     expect(totals.setsApplied).toBeGreaterThan(SECONDS)

@@ -20,7 +20,8 @@ import { hasSlot } from '../../src/protocol/holders.ts'
 import type { ResponsibilityPolicy } from '../../src/protocol/responsibility.ts'
 import type { SetProgress } from '../../src/protocol/set-line.ts'
 import { SetReceiver } from '../../src/protocol/set-receiver.ts'
-import { type MirrorTarget, type Ordering, type Place, settingOf } from '../../src/protocol/setting.ts'
+import type { PartFacts } from '../../src/protocol/set-store.ts'
+import { type Confirm, type MirrorTarget, type Ordering, type Place, settingOf } from '../../src/protocol/setting.ts'
 import { SourceIntake } from '../../src/protocol/source-intake.ts'
 import { MemoryStore, type SecondaryImages, type StoredUpdate } from '../../src/sim/memory-store.ts'
 
@@ -33,6 +34,7 @@ export interface GroupShape {
   policy?: ResponsibilityPolicy
   volumes?: number
   secondaries?: number
+  confirm?: Confirm
   /** By default no period ever ends by itself. */
   periodMs?: number
   firstSet?: number
@@ -54,6 +56,8 @@ export const START_MS = 1_000_000
 export class TestBoard extends Board {
   /** By the low bits of a set: its responsibility table at the instant before anyone could tag with it. */
   readonly tablesAtForming = new Map<number, number[]>()
+  /** Happens once, after someone has looked at what is journaled. */
+  afterJournaledIsLoaded: (() => void) | undefined
 
   constructor(layout: BoardLayout) {
     super(Board.allocate(layout), layout)
@@ -64,6 +68,29 @@ export class TestBoard extends Board {
   override storeForming(set: number): void {
     this.tablesAtForming.set(set, [...(this.responsibility[set & SET_WINDOW_MASK] as Uint8Array)])
     super.storeForming(set)
+  }
+
+  override loadJournaled(secondary: number): number {
+    const set = super.loadJournaled(secondary)
+    const hook = this.afterJournaledIsLoaded
+    this.afterJournaledIsLoaded = undefined
+    hook?.()
+    return set
+  }
+}
+
+/** A secondary component's store; something else may happen while it makes a part durable. */
+class TestStore extends MemoryStore {
+  private readonly beforeSync: () => void
+
+  constructor(index: number, shared: SecondaryImages, beforeSync: () => void) {
+    super(index, shared)
+    this.beforeSync = beforeSync
+  }
+
+  override sync(): PartFacts {
+    this.beforeSync()
+    return super.sync()
   }
 }
 
@@ -193,6 +220,8 @@ export class TestGroup {
   /** What components read, in microseconds. */
   clockMicroseconds = START_MS * 1000
   rung = true
+  /** While a secondary component makes its part of a set durable. */
+  whileSyncing: (() => void) | undefined
 
   constructor(shape: GroupShape = {}) {
     const { members = 3, mirrors = 1, volumes = 3, secondaries = 0, linkCapacity = 128, firstSet = 1 } = shape
@@ -222,6 +251,7 @@ export class TestGroup {
         periodMs: shape.periodMs ?? Number.POSITIVE_INFINITY,
         secondaries,
         firstSet,
+        confirm: shape.confirm,
         raiseCeiling: (set) => this.ceilings.push(set),
         onSet: (progress) => this.reports.push({ ...progress }),
         tellLabel: (set, label) => this.labels.set(set, label),
@@ -261,10 +291,20 @@ export class TestGroup {
       marked: () => {}
     }
     this.receivers = each(secondaries, (index) => {
-      const store = new MemoryStore(index, kept)
+      const store = new TestStore(index, kept, () => this.whileSyncing?.())
+      const tellsReceived = shape.confirm === 'mirrored'
       const links = this.drains.map((row) => row[index] as Link)
       return new SetReceiver(
-        { index, board: this.board, links, arenas: this.arenas, lastSet: firstSet - 1, surroundings, labelOf },
+        {
+          index,
+          board: this.board,
+          links,
+          arenas: this.arenas,
+          lastSet: firstSet - 1,
+          tellsReceived,
+          surroundings,
+          labelOf
+        },
         store
       )
     })

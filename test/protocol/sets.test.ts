@@ -1,5 +1,7 @@
 /** The life of sets: R9, R11, R12, R13, R19, and figure 4. */
 import { describe, expect, test } from 'vitest'
+import { TidemarkError } from '../../src/errors.ts'
+import { WAY_SECONDARY } from '../../src/memory/board.ts'
 import { SET_WINDOW, SOURCE_CLOSING } from '../../src/memory/source-memory.ts'
 import { each, START_MS, TestGroup, type TestSource } from './harness.ts'
 
@@ -11,6 +13,10 @@ function withoutSecondary(group: TestGroup): void {
     group.settle()
     group.control()
   }
+}
+
+function noSpace(): TidemarkError {
+  return new TidemarkError('TIDEMARK_NO_SPACE', 'the disk is full')
 }
 
 function askToClose(group: TestGroup): void {
@@ -346,6 +352,93 @@ describe('R11: transfer', () => {
     withoutSecondary(group)
     expect(group.board.loadTransfer()).toBe(2)
     expect(group.coordinator.securedSet).toBe(1)
+  })
+
+  /** Sets 1 and on are formed, none is sent yet; each holds one update. */
+  function formSets(group: TestGroup, sets: number): void {
+    const source = group.openSource(0)
+    for (let set = 1; set <= sets; set++) {
+      source.post({ volume: 0, fill: set })
+      group.settle()
+      askToClose(group)
+      withoutSecondary(group)
+    }
+  }
+
+  test("'mirrored': the next set is transferred as soon as all have received the one before, secured it is when it is journaled", () => {
+    const group = new TestGroup({ secondaries: 2, confirm: 'mirrored' })
+    formSets(group, 3)
+    expect(group.board.loadTransfer()).toBe(1)
+    const seen: unknown[] = []
+    group.whileSyncing = () => {
+      withoutSecondary(group)
+      const { board, coordinator } = group
+      seen.push([board.loadJournaled(0), board.loadJournaled(1), board.loadTransfer(), coordinator.securedSet])
+    }
+    group.receivers[0]?.step()
+    group.receivers[1]?.step()
+    // While the first one syncs, the second one has not received the set; while the second one does, both have.
+    expect(seen).toEqual([
+      [0, 0, 1, 0],
+      [1, 0, 2, 0]
+    ])
+    group.run()
+    expect(group.committed.map(({ set }) => set)).toEqual([1, 2, 3])
+    expect(group.coordinator.appliedSet).toBe(3)
+    expect([...(group.images[0] as Uint8Array).subarray(0, 8)]).toEqual(each(8, () => 3))
+  })
+
+  test("'mirrored': a set that holds nothing is not secured before the one ahead of it", () => {
+    const group = new TestGroup({ secondaries: 1, confirm: 'mirrored' })
+    formSets(group, 1)
+    askToClose(group)
+    group.whileSyncing = () => {
+      withoutSecondary(group)
+      expect(group.statesOf(2)).toEqual(['formed'])
+    }
+    group.run()
+    expect(group.reports.filter(({ state }) => state === 'secured').map(({ set }) => set)).toEqual([1, 2])
+  })
+
+  test("'mirrored': two sets are journaled while the first is looked at: it is committed first all the same", () => {
+    const group = new TestGroup({ secondaries: 1, confirm: 'mirrored' })
+    formSets(group, 2)
+    group.whileSyncing = () => {
+      group.whileSyncing = undefined
+      withoutSecondary(group)
+      expect(group.board.loadTransfer()).toBe(2)
+      throw noSpace()
+    }
+    group.receivers[0]?.step()
+    expect(group.board.loadJournaled(0)).toBe(0)
+    group.clockMicroseconds += 10_000_000
+    group.board.afterJournaledIsLoaded = () => {
+      while (group.drain()) {}
+    }
+    group.control()
+    expect([group.board.loadJournaled(0), group.board.loadCommit()]).toEqual([2, 1])
+    group.run()
+    expect(group.committed.map(({ set }) => set)).toEqual([1, 2])
+  })
+
+  test("'mirrored': who begins again sends both sets that were on their way, the older one first", () => {
+    const group = new TestGroup({ secondaries: 1, confirm: 'mirrored' })
+    formSets(group, 2)
+    group.whileSyncing = () => {
+      group.whileSyncing = undefined
+      withoutSecondary(group)
+      throw noSpace()
+    }
+    group.receivers[0]?.step()
+    expect(group.board.loadTransfer()).toBe(2)
+    group.board.storeEpoch(WAY_SECONDARY, group.board.loadEpoch(WAY_SECONDARY) + 2)
+    group.clockMicroseconds += 10_000_000
+    group.run()
+    expect(group.journaled.map(({ set, updates }) => [set, updates.length])).toEqual([
+      [1, 1],
+      [2, 1]
+    ])
+    expect(group.coordinator.appliedSet).toBe(2)
   })
 
   test('a set larger than the links to the secondary passes through them', () => {

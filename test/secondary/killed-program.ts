@@ -17,7 +17,7 @@ const group = await openGroup({
   spares: 0,
   componentMemoryBytes: 4 << 20,
   formationPeriodMs: 3,
-  secondary: { directory: task.directory, components: 2 }
+  secondary: { directory: task.directory, components: 2, confirm: task.round % 2 === 0 ? 'journaled' : 'mirrored' }
 })
 group.on('set', ({ set, state, updates }) => {
   // One that holds nothing leaves nothing on the disk: the volumes are the same without it.

@@ -53,7 +53,12 @@ function live(run: DiskRun): void {
   run.finishApply(5)
   run.mark(5)
   run.receiveAll(6)
+  // 'mirrored': the next one comes, and is journaled by some, before this one is committed.
+  run.receive(7, 1)
+  run.receive(7, 0, false)
   run.commit(6)
+  run.restart(1)
+  run.receive(7, 0)
   run.close()
   // The directory is opened again: what waits is applied, and identifiers go on above all that were used.
   run.open()
