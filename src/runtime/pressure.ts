@@ -33,7 +33,7 @@ export class Pressure {
     for (const step of [...WATCHED].reverse()) {
       const neededMs = this.begun.get(step)
       if (neededMs === undefined || reasons[step] !== undefined) continue
-      const restMs = step === 'spool' ? 0 : neededMs + QUIET_MS - nowMs
+      const restMs = step === 'close-early' ? neededMs + QUIET_MS - nowMs : 0
       if (restMs <= 0) this.end(step)
       else dueInMs = Math.min(dueInMs, restMs)
     }
