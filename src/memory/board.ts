@@ -82,6 +82,8 @@ export const WAY_SECONDARY = 0
 export const WAY_SPOOL = 1
 export type WayNumber = typeof WAY_SECONDARY | typeof WAY_SPOOL
 export const FIRST_EPOCH = 0
+/** Of a component's pressure. */
+export const ALL_USED = 2
 
 /** What the component of a slot is about, for those who look at the group. */
 const SHOWN_STATES = ['empty', 'active', 'joining', 'leaving', 'failed'] as const
@@ -447,7 +449,7 @@ export class Board {
   storeDiscarded(slot: number, set: number): void {
     Atomics.store(this.members, slot * LINE_INTS + DISCARDED, set)
   }
-  /** 1 while someone waits for memory of this component. */
+  /** 1 while someone waits for memory of this component; ALL_USED when its spare memory, all of it lent, is used as well. */
   loadPressure(slot: number): number {
     return Atomics.load(this.members, slot * LINE_INTS + PRESSURE)
   }

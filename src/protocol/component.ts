@@ -1,5 +1,6 @@
 import type { Arena } from '../memory/arena.ts'
 import {
+  ALL_USED,
   STAT_FREE_CHUNKS,
   STAT_HELD_BYTES,
   STAT_HELD_UPDATES,
@@ -255,7 +256,7 @@ export class BackupComponent {
     const { places } = this.credits
     if (this.setting.metadataOnly === true) places.lent = this.setting.board.loadLenient()
     const work = places.isQueued ? places.serve() : 0
-    const pressure = places.isShort ? 1 : 0
+    const pressure = places.isShort ? (places.isAllUsed ? ALL_USED : 1) : 0
     if (pressure !== this.pressure) {
       this.pressure = pressure
       this.setting.board.storePressure(this.setting.slot, pressure)

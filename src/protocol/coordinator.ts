@@ -133,6 +133,7 @@ export class Coordinator {
       afterMs: setting.shortAfterMs ?? 0,
       eagerBytes: setting.spool?.eagerBytes ?? Number.POSITIVE_INFINITY,
       members: shared.members,
+      taken: () => [...this.sources].reduce((sum, { memory }) => (sum + memory.loadReleased()) | 0, 0),
       isWindowFull: () => !this.areTablesFree()
     })
     const founders = Array.from({ length: setting.founders }, (_, slot) => slot)
@@ -404,7 +405,7 @@ export class Coordinator {
     const secured = (this.forming - 1) | 0
     for (const slot of this.members) {
       if (board.loadDiscarded(slot) !== secured) return false
-      if (board.loadPressure(slot) === 1) short = true
+      if (board.loadPressure(slot) !== 0) short = true
     }
     return short
   }

@@ -1,4 +1,4 @@
-import { type Board, STAT_HELD_BYTES } from '../memory/board.ts'
+import { ALL_USED, type Board, STAT_HELD_BYTES } from '../memory/board.ts'
 import type { Relief, SetLine } from './set-line.ts'
 import type { Spool } from './spool.ts'
 
@@ -11,18 +11,25 @@ export interface MemoryReliefSetting {
   /** Once the spool is in use sets follow as long as a component holds more than this. */
   readonly eagerBytes: number
   members(): readonly number[]
+  /** Changes whenever something is taken. */
+  taken(): number
   /** Sets cannot be closed as too many earlier ones are held. */
   isWindowFull(): boolean
 }
 
 /** Memory that is short for so long though the spool takes sets: it does not take them fast enough. */
 const SLOW_MS = 1000
+/** So long nothing is taken, though nothing else can give memory back. */
+const STUCK_MS = 10_000
 
 /** What is done when somebody waits for memory, after the set was closed early: sets go to the spool (docs/pressure.md). */
 export class MemoryRelief {
   private readonly setting: MemoryReliefSetting
   private shortSince: number | undefined
   private relieved: Relief | undefined
+  private takenBefore: number | undefined
+  private standsSince = 0
+  private nowMs = 0
 
   constructor(setting: MemoryReliefSetting) {
     this.setting = setting
@@ -30,7 +37,14 @@ export class MemoryRelief {
 
   /** Somebody waits for memory. */
   get isShort(): boolean {
-    return this.setting.members().some((slot) => this.setting.board.loadPressure(slot) === 1)
+    return this.setting.members().some((slot) => this.setting.board.loadPressure(slot) !== 0)
+  }
+  /**
+   * What was posted has to be taken before anything can be secured (metadata-only mirrors), and a component has no memory for
+   * it, spare memory included: it would go on like that.
+   */
+  get isStuck(): boolean {
+    return this.takenBefore !== undefined && this.nowMs - this.standsSince >= STUCK_MS
   }
   /** What came of it that memory is short; undefined when it is not, or not for long. */
   get outcome(): Relief | undefined {
@@ -50,7 +64,17 @@ export class MemoryRelief {
       if (stands && spool?.isEmpty === false && this.holdsMuch()) line.keep()
     }
     board.storeSpooledBytes(spool?.bytes ?? 0)
-    return dueInMs
+    return Math.min(dueInMs, this.watch(nowMs, stands))
+  }
+
+  private watch(nowMs: number, stands: boolean): number {
+    const { board, line, members, taken } = this.setting
+    const isFull = stands && line.waitsForTaking && members().some((slot) => board.loadPressure(slot) === ALL_USED)
+    const before = this.takenBefore
+    this.nowMs = nowMs
+    this.takenBefore = isFull ? taken() : undefined
+    if (this.takenBefore !== before) this.standsSince = nowMs
+    return isFull ? Math.max(0, this.standsSince + STUCK_MS - nowMs) : Number.POSITIVE_INFINITY
   }
 
   private relieve(nowMs: number): number {

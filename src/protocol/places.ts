@@ -74,6 +74,10 @@ export class Places {
   get isShort(): boolean {
     return this.queue.length > 0 && this.free.length === 0
   }
+  /** Spare chunks, too, which are all lent. */
+  get isAllUsed(): boolean {
+    return this.lent > 1 && this.spare.length === 0
+  }
   /** A lane has to wait, for memory here or for a place onward. */
   get isQueued(): boolean {
     return this.queue.length > 0

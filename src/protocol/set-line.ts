@@ -156,14 +156,23 @@ export class SetLine {
 
   /** Nothing can be secured before the forming set is closed: the oldest one is applied together with it. */
   get isBoundToForming(): boolean {
+    return (this.boundOfOldest() ?? 0) >= this.setting.forming()
+  }
+
+  /** Nothing can be secured before what was posted has been taken: bytes of the oldest one, or of one bound to it, were fetched. */
+  get waitsForTaking(): boolean {
+    return this.merging.isPending && this.boundOfOldest() === undefined
+  }
+
+  /** The set with which the oldest one is secured at the earliest; undefined: not known yet. */
+  private boundOfOldest(): number | undefined {
     let last = this.secured + 1
-    for (const { set } of this.sets) {
-      if (set <= this.secured || set > last) continue
+    for (let set = last; set <= last; set++) {
       const bound = this.merging.boundOf(set)
-      if (bound === undefined) return false
+      if (bound === undefined) return undefined
       last = Math.max(last, bound)
     }
-    return last >= this.setting.forming()
+    return last
   }
 
   /** Bytes of this set, which were lost with a component, were fetched again; low bits. */

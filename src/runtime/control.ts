@@ -471,6 +471,11 @@ export class Control {
       const message = `bytes were fetched again so often that sets ${securedSet + 1} to ${formingSet} have to be secured together, and no more can be held`
       throw new TidemarkError('TIDEMARK_NOT_REDUNDANT', message, { from: securedSet + 1, to: formingSet })
     }
+    if (this.coordinator.relief.isStuck) {
+      const message =
+        'a component has no memory for what has to be taken before sets with bytes that were fetched again can be secured'
+      throw new TidemarkError('TIDEMARK_NOT_REDUNDANT', message)
+    }
     const slot = this.coordinator.members.find((member) => this.board.loadNoRoom(member) === 1)
     if (slot === undefined) return
     const component = this.board.loadIdentity(slot)

@@ -166,7 +166,7 @@ export class Faults implements ComponentHost {
 
   private rateNow(kill: number, slot: number): number {
     const { coordinator, board } = this.world
-    const isInNeed = !coordinator.stands || board.loadPressure(slot) === 1
+    const isInNeed = !coordinator.stands || board.loadPressure(slot) !== 0
     return isInNeed ? Math.ceil(kill / this.rates.killInNeed) : kill
   }
 
@@ -261,7 +261,7 @@ export class Faults implements ComponentHost {
     coverage.deaths++
     if (coordinator.spool?.isEmpty === false) coverage.deathsWhileSpooling++
     if (!coordinator.stands) coverage.deathsInChange++
-    if (coordinator.members.some((slot) => board.loadPressure(slot) === 1)) coverage.deathsWithFullMemory++
+    if (coordinator.members.some((slot) => board.loadPressure(slot) !== 0)) coverage.deathsWithFullMemory++
     const others = [...this.died].filter((slot) => slot !== actor.slot)
     if (others.length < this.tolerance) return
     this.beyond = true

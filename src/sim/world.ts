@@ -444,7 +444,8 @@ export class World {
   /** As the control thread does. Only where bytes have to be fetched may it come to that here. */
   private checkRoom(): void {
     if (!this.scenario.metadataOnly) return
-    const isFull = this.coordinator.members.some((slot) => this.board.loadNoRoom(slot) === 1)
+    const { members, relief } = this.coordinator
+    const isFull = relief.isStuck || members.some((slot) => this.board.loadNoRoom(slot) === 1)
     if (!isFull && !this.coordinator.isBoundTooFar) return
     this.hasNoRoom = true
     if (isFull) this.coverage.noRoom++

@@ -41,7 +41,10 @@ describe('the system as it is', () => {
       20036738,
       STEPS,
       'a secondary component that had died was not started again in a suspended group, by the simulator'
-    ]
+    ],
+    [2876, 1500, 'more sets had to be secured together than can be held, and no more could be closed'],
+    [30046260, 1500, 'a set that the spool had was bound to the forming one, which was not closed for it'],
+    [50048300, 1500, 'all memory was used, and what had to be taken before anything could be secured waited for ever']
   ])('seed %i of %i steps: %s', (seed, steps) => {
     expect(runSeed(seed, steps).failure).toBeUndefined()
   })
