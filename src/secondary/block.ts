@@ -1,3 +1,4 @@
+import type { PartFacts } from '../protocol/set-store.ts'
 import { FloatTable } from './float-table.ts'
 
 /**
@@ -72,4 +73,9 @@ export interface Part {
   readonly frames: FloatTable
   /** Data bytes. */
   readonly bytes: number
+}
+
+/** What is told of it. */
+export function factsOf({ frames, bytes }: Part): PartFacts {
+  return { updates: frames.length, bytes }
 }

@@ -1,7 +1,7 @@
 import { TidemarkError } from '../errors.ts'
 import type { Arena } from '../memory/arena.ts'
 import type { PartFacts, ResumedProgress, SetFacts, SetStore, StoreProgress } from '../protocol/set-store.ts'
-import type { Part } from './block.ts'
+import { factsOf, type Part } from './block.ts'
 import { BlockSums } from './block-sums.ts'
 import { CommitLog, readCommits } from './commit-log.ts'
 import { isNoSpace } from './files.ts'
@@ -309,8 +309,4 @@ function ifThereIsRoom(act: () => void): void {
   } catch (cause) {
     if (!isNoSpace(cause)) throw cause
   }
-}
-
-function factsOf(part: Part): PartFacts {
-  return { updates: part.frames.length, bytes: part.bytes }
 }

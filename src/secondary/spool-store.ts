@@ -1,6 +1,7 @@
 import type { Arena } from '../memory/arena.ts'
 import type { PartFacts } from '../protocol/set-store.ts'
 import type { SpoolStore } from '../protocol/spool-keeper.ts'
+import { factsOf } from './block.ts'
 import { Journal } from './journal.ts'
 import { SPOOL_COMPONENT } from './kept-set-reader.ts'
 import { checkLeft, readLeft } from './left-segments.ts'
@@ -51,7 +52,7 @@ export class FileSpoolStore implements SpoolStore {
 
   sync(): PartFacts {
     const part = this.journal.sync()
-    const facts = { updates: part.frames.length, bytes: part.bytes }
+    const facts = factsOf(part)
     // Its table is not needed: who takes the set reads the file.
     this.journal.recycle(part)
     this.receiving = 0

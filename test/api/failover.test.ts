@@ -232,39 +232,43 @@ describe('a component fails', () => {
 })
 
 describe('a secondary component fails', () => {
-  test('again and again under load: another thread goes on with its files, every applied set is a consistent cut', async () => {
-    const directory = temporaryDirectory()
-    const names = ['a', 'b', 'c']
-    const group = await openTestGroup({
-      volumes: names.map((name) => ({ name, size: 64 })),
-      secondary: { directory, components: 2 },
-      formationPeriodMs: 5
-    })
-    const source = group.openSource('s')
-    let over = false
-    let last = 0n
-    const writer = (async () => {
-      const value = Buffer.alloc(8)
-      while (!over) {
-        value.writeBigUInt64LE(++last)
-        for (const name of names) await source.volume(name).write(0, value)
+  test.each(['journaled', 'mirrored'] as const)(
+    "again and again under load, '%s': another thread goes on with its files, every applied set is a consistent cut",
+    async (confirm) => {
+      const directory = temporaryDirectory()
+      const names = ['a', 'b', 'c']
+      const group = await openTestGroup({
+        volumes: names.map((name) => ({ name, size: 64 })),
+        secondary: { directory, components: 2, confirm },
+        formationPeriodMs: 5
+      })
+      const source = group.openSource('s')
+      let over = false
+      let last = 0n
+      const writer = (async () => {
+        const value = Buffer.alloc(8)
+        while (!over) {
+          value.writeBigUInt64LE(++last)
+          for (const name of names) await source.volume(name).write(0, value)
+        }
+      })()
+      for (let kill = 0; kill < 12; kill++) {
+        await failSecondaryComponent(group, kill % 2)
+        const hold = await group.holdApplied()
+        const [a, b, c] = names.map((name) => imageOf(directory, name).readBigUInt64LE()) as [bigint, bigint, bigint]
+        expect(a >= b && b >= c && c >= a - 1n, `kill ${kill}: ${a} ${b} ${c}`).toBe(true)
+        hold.release()
+        // What is taken from now on arrives too.
+        await group.whenApplied((await group.closeSet()).set)
       }
-    })()
-    for (let kill = 0; kill < 12; kill++) {
-      await failSecondaryComponent(group, kill % 2)
-      const hold = await group.holdApplied()
-      const [a, b, c] = names.map((name) => imageOf(directory, name).readBigUInt64LE()) as [bigint, bigint, bigint]
-      expect(a >= b && b >= c && c >= a - 1n, `kill ${kill}: ${a} ${b} ${c}`).toBe(true)
-      hold.release()
-      // What is taken from now on arrives too.
-      await group.whenApplied((await group.closeSet()).set)
-    }
-    over = true
-    await writer
-    expect(group.status().state).toBe('running')
-    await group.close()
-    for (const name of names) expect(imageOf(directory, name).readBigUInt64LE()).toBe(last)
-  }, 60_000)
+      over = true
+      await writer
+      expect(group.status().state).toBe('running')
+      await group.close()
+      for (const name of names) expect(imageOf(directory, name).readBigUInt64LE()).toBe(last)
+    },
+    60_000
+  )
 
   test('one that is not there is refused', async () => {
     const group = await openTestGroup({ secondary: { directory: temporaryDirectory(), components: 1 } })

@@ -44,6 +44,7 @@ describe('opening', () => {
       ['secondary', { ...good, secondary: 'somewhere' }],
       ['secondary', { volumes }],
       ['secondary.directory', { ...good, secondary: { directory: '' } }],
+      ['secondary.confirm', { ...good, secondary: { directory: 'x', confirm: 'hoped' } }],
       ['secondary.components', { ...good, secondary: { directory: 'x', components: 0 } }],
       ['secondary.history', { ...good, secondary: { directory: 'x', history: 100 } }],
       ['secondary.history', { ...good, secondary: { directory: 'x', history: {} } }],
