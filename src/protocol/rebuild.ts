@@ -40,8 +40,15 @@ function forEachIn(place: Place, chunk: number, secured: number, each: (address:
 /**
  * Cut back: drops every unsecured update beyond its source's acknowledged position. What remains is exactly what was
  * acknowledged; it is counted anew, and chunks in which nothing remains are free.
+ * @param remaining  is shown what remains, while its header is at hand
  */
-export function cutBack(setting: Setting, held: HeldUpdates, secured: number, final: FinalPositions): void {
+export function cutBack(
+  setting: Setting,
+  held: HeldUpdates,
+  secured: number,
+  final: FinalPositions,
+  remaining?: { look(address: number): void }
+): void {
   const arena = arenaOf(setting, setting.slot)
   const { ints, floats } = arena
   const { chunks } = setting
@@ -61,6 +68,7 @@ export function cutBack(setting: Setting, held: HeldUpdates, secured: number, fi
       remains = true
       held.hold(set, ints[i + RECORD_BYTES] as number)
       noteIfResponsible(setting, held, arena, address)
+      remaining?.look(address)
     })
     chunks.storeState(chunk, remains ? CHUNK_CLOSED : CHUNK_FREE)
     if (remains) chunks.storeSet(chunk, highest)

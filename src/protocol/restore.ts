@@ -31,8 +31,10 @@ export class Restore {
   movedUpdates = 0
   movedBytes = 0
   private readonly setting: Setting
-  private readonly outs: readonly OutLink[]
+  private outs: readonly OutLink[] = []
   private readonly arena: Arena
+  /** None where this component begins empty. */
+  private readonly rule: HolderRule | undefined
   /** What we send: (address, slot) pairs. */
   private readonly sends: number[] = []
   private next = 0
@@ -43,15 +45,27 @@ export class Restore {
   /** (low, high) of each send, beside `sends`. */
   private readonly sentHolders: number[] = []
 
-  constructor(setting: Setting, outs: readonly OutLink[], secured: number) {
+  constructor(setting: Setting) {
     this.setting = setting
-    this.outs = outs
     this.arena = arenaOf(setting, setting.slot)
     const fresh = setting.board.loadFresh()
-    if (fresh.includes(setting.slot)) return
     const { members, eligible, mirrors } = setting
-    const rule = new HolderRule({ members, eligible, fresh, mirrors })
-    forEachHeld(setting, secured, (address) => this.decide(rule, address))
+    this.rule = fresh.includes(setting.slot) ? undefined : new HolderRule({ members, eligible, fresh, mirrors })
+  }
+
+  /** An update that remains: decides what has to be done with it. Nothing is sent yet. */
+  look(address: number): void {
+    if (this.rule !== undefined) this.decide(this.rule, address)
+  }
+
+  /** All that is held. */
+  lookAtAll(secured: number): void {
+    forEachHeld(this.setting, secured, (address) => this.look(address))
+  }
+
+  /** Everyone has cut back: what was decided may be sent. */
+  begin(outs: readonly OutLink[]): void {
+    this.outs = outs
     this.askForRoom()
   }
 

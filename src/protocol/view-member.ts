@@ -44,6 +44,8 @@ export class ViewMember {
   /** What this view moves; it counts from the moment at which the view stands. */
   private restore: Restore | undefined
   private restoredView = -1
+  /** Decided in the one walk through all that is held (each header is far from the next one), as of that secured set. */
+  private planned: { readonly restore: Restore; readonly secured: number } | undefined
   private restored = false
 
   /**
@@ -127,7 +129,13 @@ export class ViewMember {
     const secured = place.board.loadSecured()
     this.restored = false
     this.restoredView = view
-    this.restore = new this.parts.restore(settingOf(place, (secured + 1) | 0), component.outs, secured)
+    if (this.planned?.secured === secured) this.restore = this.planned.restore
+    else {
+      this.restore = new this.parts.restore(settingOf(place, (secured + 1) | 0))
+      this.restore.lookAtAll(secured)
+    }
+    this.planned = undefined
+    this.restore.begin(component.outs)
   }
 
   private restoreStep(word: number, component: BackupComponent): number {
@@ -170,10 +178,12 @@ export class ViewMember {
       outgoing[peer]?.restartSender()
       incoming[peer]?.restartHolder()
     }
+    const restore = new this.parts.restore(setting)
     this.component = new BackupComponent(setting, this.parts, (held) => {
       held.gather()
-      this.parts.cutBack(setting, held, secured, this.final)
+      this.parts.cutBack(setting, held, secured, this.final, restore)
     })
+    this.planned = { restore, secured }
     board.storeQuiet(slot, secured)
     board.storeManifested(slot, secured)
     board.storeDiscarded(slot, secured)

@@ -121,9 +121,9 @@ export function toldTransfer(story: Story, slot: number, base: typeof Transfer =
 }
 
 export function toldCutBack(story: Story, base: typeof cutBack = PARTS.cutBack): typeof cutBack {
-  return (setting, held, secured, final) => {
+  return (setting, held, secured, final, remaining) => {
     const before = namesHeld(setting, secured)
-    base(setting, held, secured, final)
+    base(setting, held, secured, final, remaining)
     const kept = namesHeld(setting, secured)
     const dropped = before.filter((name) => !kept.includes(name))
     story.rebuilt(setting.slot, kept, dropped)

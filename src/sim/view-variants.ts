@@ -100,7 +100,8 @@ class JoinMirrorsNothing extends ViewMember {
   }
 }
 
-const NOT_CUT_BACK: typeof cutBack = (setting, held, secured) => cutBack(setting, held, secured, new Map())
+const NOT_CUT_BACK: typeof cutBack = (setting, held, secured, _final, remaining) =>
+  cutBack(setting, held, secured, new Map(), remaining)
 
 const NOT_REWOUND: typeof SourceIntake.resume = (id, memory, mirrors, _acknowledged, forming) =>
   SourceIntake.resume(id, memory, mirrors, memory.loadPublished(), forming)
