@@ -47,9 +47,6 @@ export class CountedGroup {
     this.components = components
     this.spares = spares
     group.on('set', (report) => this.count(report))
-    group.on('pressure', ({ state }) => {
-      if (state === 'begin') this.setsClosedEarly++
-    })
     // A component that throws is warned of as well: that is what was asked for.
     group.on('warning', ({ code }) => {
       if (code === 'TIDEMARK_FENCED') this.rejections++
@@ -110,6 +107,7 @@ export class CountedGroup {
   private count(report: SetReport): void {
     if (report.state !== 'applied') return
     this.sets++
+    if (report.closedBy === 'memory') this.setsClosedEarly++
     this.updates += report.updates
     this.bytes += report.bytes
   }

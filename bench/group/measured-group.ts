@@ -79,9 +79,6 @@ export class MeasuredGroup implements Contestant {
     this.group = group
     this.setting = setting
     group.on('set', (report) => this.count(report))
-    group.on('pressure', ({ state }) => {
-      if (state === 'begin') this.setsClosedEarly++
-    })
     const { lengthBytes, ownShare } = setting
     const ports = Array.from({ length: setting.sources }, (_, n) => group.exportSource(`source-${n}`))
     const { facts } = openPort(ports[0] as SourcePort)
@@ -145,6 +142,7 @@ export class MeasuredGroup implements Contestant {
   private count(report: SetReport): void {
     if (report.state !== 'applied') return
     this.sets++
+    if (report.closedBy === 'memory') this.setsClosedEarly++
     this.updates += report.updates
     this.bytes += report.bytes
   }
