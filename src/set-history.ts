@@ -75,12 +75,11 @@ export class SetHistory {
   }
 
   report(record: SetRecord): SetReport {
-    const { set, label, state, closedBy, consistencyTime, updates, bytes, writtenBytes } = record
+    const { set, label, state, consistencyTime, updates, bytes, writtenBytes } = record
     return {
       set,
       ...(label === undefined ? {} : { label }),
       state,
-      closedBy,
       consistencyTime,
       updates,
       bytes,

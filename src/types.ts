@@ -277,8 +277,6 @@ export interface SetReport {
   set: number
   label?: string
   state: 'formed' | 'secured' | 'applied'
-  /** Why its period ended: it was over, somebody asked, or memory was short. Of a restored set it is not known. */
-  closedBy?: 'period' | 'asked' | 'memory'
   /** Wall-clock instant (ms since epoch) that the set represents. Never decreases. */
   consistencyTime: number
   updates: number

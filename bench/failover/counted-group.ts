@@ -9,12 +9,19 @@ import {
   type ViewReport
 } from '../../src/index.ts'
 import { type Check, notHung } from '../checks.ts'
+import { EarlySets } from '../early-sets.ts'
 
 export type FailureKind = Parameters<typeof failComponent>[2] & string
 export type ComponentStatus = GroupStatus['components'][number]
 
 /** A change of view goes through `status` in steps of milliseconds; a spare takes some 50 ms to become warm. */
 const LOOK_EVERY_MS = 3
+
+interface CountedOptions {
+  readonly components: number
+  readonly spares: number
+  readonly formationPeriodMs: number
+}
 
 /** A group whose components are made to fail, and what its sets say of the updates in them. */
 export class CountedGroup {
@@ -26,32 +33,30 @@ export class CountedGroup {
   private updates = 0
   private bytes = 0
   sets = 0
-  setsClosedEarly = 0
+  private readonly early: EarlySets
   private suspensions = 0
   private rejections = 0
 
-  static async open(
-    name: string,
-    options: GroupOptions & { readonly components: number; readonly spares: number }
-  ): Promise<CountedGroup> {
+  static async open(name: string, options: GroupOptions & CountedOptions): Promise<CountedGroup> {
     return new CountedGroup(name, await notHung(`${name}: opening the group`, openGroup(options)), options)
   }
 
-  private constructor(
-    name: string,
-    group: BackupGroup,
-    { components, spares }: { components: number; spares: number }
-  ) {
+  private constructor(name: string, group: BackupGroup, { components, spares, formationPeriodMs }: CountedOptions) {
     this.name = name
     this.group = group
     this.components = components
     this.spares = spares
     group.on('set', (report) => this.count(report))
+    this.early = new EarlySets(group, formationPeriodMs)
     // A component that throws is warned of as well: that is what was asked for.
     group.on('warning', ({ code }) => {
       if (code === 'TIDEMARK_FENCED') this.rejections++
     })
     group.on('suspended', () => this.suspensions++)
+  }
+
+  get setsClosedEarly(): number {
+    return this.early.count
   }
 
   /** Components that work, the oldest first. */
@@ -107,7 +112,6 @@ export class CountedGroup {
   private count(report: SetReport): void {
     if (report.state !== 'applied') return
     this.sets++
-    if (report.closedBy === 'memory') this.setsClosedEarly++
     this.updates += report.updates
     this.bytes += report.bytes
   }

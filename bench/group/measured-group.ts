@@ -3,6 +3,7 @@ import { Board } from '../../src/memory/board.ts'
 import { openPort } from '../../src/source-port.ts'
 import { BenchThread } from '../bench-thread.ts'
 import { type Check, notHung } from '../checks.ts'
+import { EarlySets } from '../early-sets.ts'
 import type { Latency } from '../latency.ts'
 import type { Contestant } from '../measure.ts'
 import { VOLUME_BYTES } from '../places.ts'
@@ -58,7 +59,7 @@ export class MeasuredGroup implements Contestant {
   private updates = 0
   private bytes = 0
   sets = 0
-  setsClosedEarly = 0
+  private readonly early: EarlySets
 
   static async open(setting: GroupSetting, name = `group of ${setting.components}`): Promise<MeasuredGroup> {
     const { components, mirrors, periodMs, ordering } = setting
@@ -79,6 +80,7 @@ export class MeasuredGroup implements Contestant {
     this.group = group
     this.setting = setting
     group.on('set', (report) => this.count(report))
+    this.early = new EarlySets(group, setting.periodMs)
     const { lengthBytes, ownShare } = setting
     const ports = Array.from({ length: setting.sources }, (_, n) => group.exportSource(`source-${n}`))
     const { facts } = openPort(ports[0] as SourcePort)
@@ -139,10 +141,13 @@ export class MeasuredGroup implements Contestant {
     return notHung(`${this.name}: ${what}`, promise, () => this.group.status())
   }
 
+  get setsClosedEarly(): number {
+    return this.early.count
+  }
+
   private count(report: SetReport): void {
     if (report.state !== 'applied') return
     this.sets++
-    if (report.closedBy === 'memory') this.setsClosedEarly++
     this.updates += report.updates
     this.bytes += report.bytes
   }

@@ -491,13 +491,12 @@ export class Control {
   }
 
   private onSet(progress: SetProgress): void {
-    const { set, label, reason, consistencyTime, endedAtMs, updates, bytes } = progress
+    const { set, label, consistencyTime, endedAtMs, updates, bytes } = progress
     const state = progress.state as SetRecord['state']
     const record: SetRecord = {
       set,
       label,
       state,
-      closedBy: reason,
       consistencyTime,
       updates,
       bytes,

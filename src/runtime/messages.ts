@@ -3,7 +3,6 @@ import type { TidemarkErrorRecord } from '../errors.ts'
 import type { SourceLayout } from '../memory/source-memory.ts'
 import type { FetchRequest } from '../protocol/refetch.ts'
 import type { ResponsibilityPolicy } from '../protocol/responsibility.ts'
-import type { CloseReason } from '../protocol/set-line.ts'
 import type { Confirm, MirrorTarget, Ordering } from '../protocol/setting.ts'
 import type { DirectoryOptions } from '../secondary/directory.ts'
 import type { FileSetStoreOptions } from '../secondary/file-store.ts'
@@ -73,7 +72,6 @@ export interface SetRecord {
   readonly set: number
   readonly label: string | undefined
   readonly state: 'formed' | 'secured' | 'applied'
-  readonly closedBy: CloseReason
   readonly consistencyTime: number
   readonly updates: number
   readonly bytes: number

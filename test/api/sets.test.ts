@@ -16,13 +16,7 @@ describe('sets', () => {
     const source = group.openSource('s')
     const receipt = await source.volume('a').write(0, Buffer.alloc(100))
     const report = await group.closeSet({ label: 'before-upgrade' })
-    expect(report).toMatchObject({
-      set: receipt.set,
-      label: 'before-upgrade',
-      closedBy: 'asked',
-      updates: 1,
-      bytes: 100
-    })
+    expect(report).toMatchObject({ set: receipt.set, label: 'before-upgrade', updates: 1, bytes: 100 })
     expect((await group.whenSecured(receipt.set)).set).toBe(receipt.set)
     const applied = await group.whenApplied(receipt.set)
     expect(applied).toMatchObject({ state: 'applied', writtenBytes: 100, label: 'before-upgrade' })
@@ -31,18 +25,6 @@ describe('sets', () => {
       'secured',
       'applied'
     ])
-  })
-
-  test('one that was closed since memory was short says so', async () => {
-    const group = await openTestGroup({ componentMemoryBytes: 2 ** 20, formationPeriodMs: HOUR_MS })
-    const closed = new Promise<SetReport>((resolve) => group.once('set', resolve))
-    const source = group.openSource('s')
-    let written = 0
-    const writing = (async () => {
-      for (; written < 2000; written++) await source.volume('a').write(0, Buffer.alloc(900))
-    })()
-    expect(await closed).toMatchObject({ state: 'formed', closedBy: 'memory' })
-    await writing
   })
 
   test('several that are asked for at once each get what they named', async () => {
@@ -120,9 +102,8 @@ describe('sets', () => {
     const group = await openTestGroup({ formationPeriodMs: 5 })
     const times: number[] = []
     await new Promise<void>((resolve) => {
-      group.on('set', ({ state, consistencyTime, closedBy }) => {
+      group.on('set', ({ state, consistencyTime }) => {
         if (state !== 'applied') return
-        expect(closedBy).toBe('period')
         times.push(consistencyTime)
         if (times.length === 20) resolve()
       })
