@@ -65,10 +65,8 @@ export class Havoc {
   private leaving = 0
   private labels = 0
   private redundantSince = 0
-  private isSecondaryDead = false
-  private isSecondaryStalled = false
-  private isSpoolDead = false
-  private isRestoring = false
+  /** Of those that are done one at a time. */
+  private readonly alone = new Set<Act>()
   private breathMs: number
 
   constructor(frame: HavocFrame) {
@@ -135,13 +133,13 @@ export class Havoc {
         for (let n = 0; n < this.frame.plan.options.mirrors; n++) this.follow(this.killOne())
         break
       case 'secondary':
-        if (!this.isSecondaryDead) this.follow(this.killSecondary())
+        this.followAlone(act, () => this.killSecondary())
         break
       case 'stall':
-        if (!this.isSecondaryStalled) this.follow(this.stall())
+        this.followAlone(act, () => this.stall())
         break
       case 'spool':
-        if (!this.isSpoolDead) this.follow(this.killSpool())
+        this.followAlone(act, () => this.killSpool())
         break
       case 'join':
         if (this.joining === 0 && this.size() < MOST_COMPONENTS) this.follow(this.join())
@@ -156,7 +154,7 @@ export class Havoc {
         this.follow(this.hold())
         break
       case 'restore':
-        if (!this.isRestoring) this.follow(this.restore())
+        this.followAlone(act, () => this.restore())
         break
       case 'look':
         this.look()
@@ -182,6 +180,13 @@ export class Havoc {
     }
   }
 
+  /** The next one when this one is over. */
+  private followAlone(act: Act, begin: () => Promise<void>): void {
+    if (this.alone.has(act)) return
+    this.alone.add(act)
+    this.follow(begin().finally(() => this.alone.delete(act)))
+  }
+
   private follow(call: Promise<void>): void {
     const followed: Promise<void> = call
       .catch((error: unknown) => {
@@ -195,34 +200,28 @@ export class Havoc {
   private async killSecondary(): Promise<void> {
     const { group, plan, totals, log } = this.frame
     const index = this.random.below(Math.min(plan.secondaryComponents, plan.options.volumes.length))
-    this.isSecondaryDead = true
     log.note(`kill secondary component ${index}`)
     await failSecondaryComponent(group, index)
     totals.secondaryKills++
     log.note(`secondary component ${index} is back`)
-    this.isSecondaryDead = false
   }
 
   private async stall(): Promise<void> {
     const { group, totals, log, signal } = this.frame
     const ms = this.random.between(1, LONGEST_STALL_MS)
-    this.isSecondaryStalled = true
     log.note(`the secondary stands still for ${ms} ms`)
     using _stall = stallSecondary(group)
     await pause(ms, undefined, { signal }).catch(() => {})
     totals.stalls++
     log.note('the secondary goes on')
-    this.isSecondaryStalled = false
   }
 
   private async killSpool(): Promise<void> {
     const { group, totals, log } = this.frame
-    this.isSpoolDead = true
     log.note('kill the spool')
     await failSpool(group)
     totals.spoolKills++
     log.note('the spool is back')
-    this.isSpoolDead = false
   }
 
   private size(): number {
@@ -331,10 +330,9 @@ export class Havoc {
 
   private async restore(): Promise<void> {
     const { copies, totals, log, signal } = this.frame
-    this.isRestoring = true
-    if ((await copies?.lookRestored(this.random, signal)) === true) totals.setsRestored++
+    if ((await copies?.lookRestored(this.random, signal)) !== true) return
+    totals.setsRestored++
     log.note('a kept set was restored')
-    this.isRestoring = false
   }
 
   private look(): void {

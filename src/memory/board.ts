@@ -464,8 +464,8 @@ export class Board {
     Atomics.add(this.members, slot * LINE_INTS + MAIL, 1)
   }
 
-  // What a secondary component tells: sets up to it are received whole, journaled, in its volumes; and, the first one only: committed,
-  // being applied (said before any byte is touched), marked as applied.
+  // What a secondary component tells: sets up to it are received whole, journaled, in its volumes; and, the first one only:
+  // committed, being applied (said before any byte is touched), marked as applied.
 
   loadJournaled(secondary: number): number {
     return Atomics.load(this.secondaries, secondary * LINE_INTS)

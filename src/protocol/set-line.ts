@@ -398,9 +398,9 @@ export class SetLine {
   /** With it, all journaled ones before are committed; all that belong together must be among them. */
   private commit(progress: SetProgress): boolean {
     // An earlier one that was on its way when it was looked at may be journaled meanwhile: it comes first all the same.
-    const mustPrecede = ({ set, state }: SetProgress): boolean =>
+    const comesFirst = ({ set, state }: SetProgress): boolean =>
       state === 'committing' || (state === 'transferring' && set < progress.set)
-    if (this.sets.some(mustPrecede)) return false
+    if (this.sets.some(comesFirst)) return false
     const group = this.sets.filter(({ set, state }) => state === 'journaled' && set <= progress.set)
     for (const { set } of group) {
       const bound = this.merging.boundOf(set)

@@ -365,6 +365,20 @@ describe('R11: transfer', () => {
     }
   }
 
+  /** The secondary component has received a set, the next one is on its way, and there is no room to journal the first, once. */
+  function refuseFirst(group: TestGroup): void {
+    group.whileSyncing = () => {
+      group.whileSyncing = undefined
+      withoutSecondary(group)
+      expect(group.board.loadTransfer()).toBe(2)
+      throw noSpace()
+    }
+    group.receivers[0]?.step()
+    expect(group.board.loadTransfer()).toBe(2)
+    expect(group.board.loadJournaled(0)).toBe(0)
+    group.clockMicroseconds += 10_000_000
+  }
+
   test("'mirrored': the next set is transferred as soon as all have received the one before, secured it is when it is journaled", () => {
     const group = new TestGroup({ secondaries: 2, confirm: 'mirrored' })
     formSets(group, 3)
@@ -403,15 +417,7 @@ describe('R11: transfer', () => {
   test("'mirrored': two sets are journaled while the first is looked at: it is committed first all the same", () => {
     const group = new TestGroup({ secondaries: 1, confirm: 'mirrored' })
     formSets(group, 2)
-    group.whileSyncing = () => {
-      group.whileSyncing = undefined
-      withoutSecondary(group)
-      expect(group.board.loadTransfer()).toBe(2)
-      throw noSpace()
-    }
-    group.receivers[0]?.step()
-    expect(group.board.loadJournaled(0)).toBe(0)
-    group.clockMicroseconds += 10_000_000
+    refuseFirst(group)
     group.board.afterJournaledIsLoaded = () => {
       while (group.drain()) {}
     }
@@ -424,15 +430,8 @@ describe('R11: transfer', () => {
   test("'mirrored': who begins again sends both sets that were on their way, the older one first", () => {
     const group = new TestGroup({ secondaries: 1, confirm: 'mirrored' })
     formSets(group, 2)
-    group.whileSyncing = () => {
-      group.whileSyncing = undefined
-      withoutSecondary(group)
-      throw noSpace()
-    }
-    group.receivers[0]?.step()
-    expect(group.board.loadTransfer()).toBe(2)
+    refuseFirst(group)
     group.board.storeEpoch(WAY_SECONDARY, group.board.loadEpoch(WAY_SECONDARY) + 2)
-    group.clockMicroseconds += 10_000_000
     group.run()
     expect(group.journaled.map(({ set, updates }) => [set, updates.length])).toEqual([
       [1, 1],
