@@ -31,7 +31,7 @@ export interface ComponentHostSetting {
   onStarted(slot: number): void
   /** A thread is told to end, or has come to its end; `onEnded` follows. */
   onEnds(slot: number): void
-  /** Its thread has exited. */
+  /** Its thread is fenced. */
   onEnded(end: ComponentEnd): void
   /** Threads cannot be started any more. */
   onHopeless(slot: number, cause: unknown): void
@@ -216,7 +216,7 @@ export class ThreadedComponents implements ComponentHost {
     const facts = this.setting.facts(slot)
     if (facts !== undefined) this.mail(slot, facts)
     thread.ended.then((cause) => this.hasEnded(slot, component, cause))
-    thread.exited.then(() => this.hasEnded(slot, component, undefined))
+    thread.fenced.then(() => this.hasEnded(slot, component, undefined))
     return component
   }
 
@@ -226,12 +226,12 @@ export class ThreadedComponents implements ComponentHost {
     return this.pool.start<ComponentTask>(task, onNotice)
   }
 
-  /** Its task or thread has ended. It is out when its thread has exited, not before. */
+  /** Its task or thread has ended. It is out when its thread is fenced, not before. */
   private async hasEnded(slot: number, component: Component, cause: unknown): Promise<void> {
     if (this.isOver || component.isEnding) return
     component.isEnding = true
-    this.stop(slot, component)
-    await component.thread.exited
+    if (!component.isStopped) this.stop(slot, component)
+    await component.thread.fenced
     if (this.isOver) return
     this.components[slot] = undefined
     if (!component.thread.hasRun() && ++this.failedStarts > MOST_FAILED_STARTS) {

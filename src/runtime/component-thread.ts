@@ -23,7 +23,6 @@ export default async function runComponent(task: ComponentTask | SpareTask): Pro
     const opened = new Board(board, boardLayout)
     if ('bed' in task) beSpare(task, opened)
     else backUp(task, opened)
-    task.port.close()
   })
 }
 

@@ -3,8 +3,8 @@ import { CHUNK_FREE, ChunkTable } from '../memory/chunk-table.ts'
 import { HEADER_BYTES, RECORD_BYTES } from '../memory/record.ts'
 import type { GroupMemory } from './group-memory.ts'
 
-/** Of data, a word in each so many bytes: what is read of it is wrong, and it takes a quarter of the time of all bytes. */
-const STRIDE_INTS = 64
+/** Of data, a word in each KiB: what is read of it is wrong, and the others are not kept from mending for longer. */
+const STRIDE_INTS = 256
 const SPOILT = 0xdddddddd | 0
 
 /** For tests: what a failed component held, to be overwritten so that nothing can be recovered from it. */

@@ -10,9 +10,13 @@ export interface HostedThread {
   /** Resolves when the thread runs its task; rejects when it ends before. */
   readonly running: Promise<void>
   /**
-   * The fence: resolves when the thread itself has exited, after which nothing it does can come any more. A task that is
-   * rejected or has returned says nothing of the kind.
+   * The fence: resolves when the thread's JavaScript is over for good, after which nothing it does can come any more. A task
+   * that is rejected or has returned says nothing of the kind. Nobody closes the thread's end of the port: the runtime does,
+   * when the thread may run no JavaScript any more, and before it frees what the engine had, which takes longer than all
+   * else (docs/decisions/0015-the-fence.md).
    */
+  readonly fenced: Promise<void>
+  /** Resolves when the thread itself has exited. */
   readonly exited: Promise<void>
   /** Resolves when the task has ended, or its thread has, with what ended it; undefined when it was over. */
   readonly ended: Promise<unknown>
@@ -102,8 +106,13 @@ export class ThreadPool {
     })
     // Whoever opens the group looks at it; afterwards `ended` is watched.
     running.catch(() => {})
+    const fenced = new Promise<void>((resolve) => {
+      port1.once('close', resolve)
+      thread.exited.then(resolve)
+    })
     thread.exited.then(() => port1.close())
     return {
+      fenced,
       port: port1,
       running,
       ended: outcome.then(

@@ -19,7 +19,7 @@ const SHAPE: GroupShape = {
   volumes: VOLUMES,
   secondaries: 0,
   hasSpool: false,
-  componentMemoryBytes: 1 * 2 ** 20,
+  componentMemoryBytes: 2 ** 19,
   metadataOnly: false
 }
 const PROTOCOL: ProtocolOptions = {
@@ -30,12 +30,12 @@ const PROTOCOL: ProtocolOptions = {
   confirm: 'journaled'
 }
 /** For each failure. */
-const UPDATES = 500
-const FAILURES = 100
+const UPDATES = 200
+const FAILURES = 400
 /** A component looks around for a while before it sleeps. */
 const IDLE_TURNS = 5
 /** Both ways of copying are needed (memory/copy.ts). */
-const LONG = 512
+const LONG = 1024
 const LONG_EVERY = 16
 
 /**
@@ -143,7 +143,7 @@ class Rehearsal {
   }
 
   private openSource(id: number): void {
-    const layout = sourceLayout(2 ** 18)
+    const layout = sourceLayout(2 ** 16)
     const buffer = SourceMemory.allocate(layout)
     const memory = new SourceMemory(buffer, layout)
     memory.storeAttached(id)

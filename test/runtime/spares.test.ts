@@ -33,6 +33,7 @@ function fakeThread(onNotice: (notice: ThreadNotice) => void): FakeThread {
       port: channel.port1,
       running: new Promise(() => {}),
       ended: ended.promise,
+      fenced: exited.promise,
       exited: exited.promise,
       hasRun: () => false,
       terminate: () => {
