@@ -19,7 +19,13 @@ import type { PrimarySource, Receipt, SourcePort, VolumeWriter } from './types.t
 import { asBytes, RingVolumeWriter } from './volume-writer.ts'
 
 /** One of so many updates is timed. */
-export const SAMPLE_ONE_IN = 64
+const ONE_IN = 64
+export const SAMPLE_ONE_IN = ONE_IN
+
+// Own names: what is imported is read from memory and checked at each use, these are compiled in (docs/decisions/0012).
+const MORE = FLAG_MORE
+const SAMPLED = FLAG_SAMPLED
+const OPEN = SOURCE_OPEN
 
 export interface SourceHost {
   readonly facts: GroupFacts
@@ -101,7 +107,7 @@ export class RingSource implements PrimarySource {
 
   async close(): Promise<void> {
     const { memory } = this
-    if (memory.loadState() === SOURCE_OPEN && this.waiting.length > 0) await this.flush()
+    if (memory.loadState() === OPEN && this.waiting.length > 0) await this.flush()
     if (memory.leaveOpen(SOURCE_CLOSING)) this.wakeComponent()
     while (memory.loadState() === SOURCE_CLOSING) {
       await new Promise<void>((resolve) => {
@@ -138,14 +144,13 @@ export class RingSource implements PrimarySource {
     if (this.waiting.length > 0) return false
     if (data.length > this.limits.recordData) return this.tryPutSplit(volume, offset, data)
     this.puts = (this.puts + 1) | 0
-    const sampled = this.puts % SAMPLE_ONE_IN === 0 ? FLAG_SAMPLED : 0
+    const sampled = this.puts % ONE_IN === 0 ? SAMPLED : 0
     const stamped = sampled === 0 ? 0 : stamp()
     if (!this.writer.put(volume, offset, data, 0, data.length, sampled, stamped)) {
       if (!this.settleAcknowledged()) return false
       if (!this.writer.put(volume, offset, data, 0, data.length, sampled, stamped)) return false
     }
-    this.writer.publish()
-    this.wakeIfDozing()
+    if (this.writer.publish()) this.wakeComponent()
     return true
   }
 
@@ -196,14 +201,14 @@ export class RingSource implements PrimarySource {
 
   checkOpen(): void {
     const state = this.memory.peekState()
-    if (state !== SOURCE_OPEN) throw this.stateError(state)
+    if (state !== OPEN) throw this.stateError(state)
   }
 
   // The rest is the source's own.
 
   private checkUsable(): void {
     const state = this.memory.loadState()
-    if (state !== SOURCE_OPEN && state !== SOURCE_CLOSING) throw this.stateError(state)
+    if (state !== OPEN && state !== SOURCE_CLOSING) throw this.stateError(state)
   }
 
   private stateError(state: number): TidemarkError {
@@ -220,8 +225,7 @@ export class RingSource implements PrimarySource {
     if (!this.putRecords(parts, FLAG_RECEIPT, lasts)) return false
     this.pending.push({ last: (this.writer.next - 1) | 0, lasts, parts, settle })
     if (parts.length === 0) return true
-    this.writer.publish()
-    this.wakeIfDozing()
+    if (this.writer.publish()) this.wakeComponent()
     return true
   }
 
@@ -229,8 +233,7 @@ export class RingSource implements PrimarySource {
     const part = { volume, offset, length: data.length, data }
     this.checkSize([part])
     if (!this.putRecords([part], 0, [])) return false
-    this.writer.publish()
-    this.wakeIfDozing()
+    if (this.writer.publish()) this.wakeComponent()
     return true
   }
 
@@ -246,7 +249,7 @@ export class RingSource implements PrimarySource {
     writer.mark()
     for (let n = 0; n < parts.length; n++) {
       const part = parts[n] as Part
-      const more = n < parts.length - 1 ? FLAG_MORE : 0
+      const more = n < parts.length - 1 ? MORE : 0
       if (
         !(part.data === undefined ? this.putZero(part, flag | more) : this.putData(part, part.data, flag, more, limits))
       ) {
@@ -268,8 +271,8 @@ export class RingSource implements PrimarySource {
     do {
       const length = Math.min(limits.recordData, part.length - at)
       const isLast = at + length === part.length
-      const sampled = ++this.puts % SAMPLE_ONE_IN === 0 ? FLAG_SAMPLED : 0
-      const flags = sampled | (isLast ? flag | more : FLAG_MORE)
+      const sampled = ++this.puts % ONE_IN === 0 ? SAMPLED : 0
+      const flags = sampled | (isLast ? flag | more : MORE)
       const stamped = sampled === 0 ? 0 : stamp()
       if (!this.writer.put(part.volume, part.offset + at, data, at, length, flags, stamped)) return false
       at += length
@@ -288,12 +291,7 @@ export class RingSource implements PrimarySource {
     return fits
   }
 
-  private wakeIfDozing(): void {
-    if (this.memory.isDozing()) this.wakeComponent()
-  }
-
   private wakeComponent(): void {
-    this.memory.storeDozing(0)
     this.board.parking[this.memory.loadAttached()]?.wake()
   }
 
@@ -301,7 +299,7 @@ export class RingSource implements PrimarySource {
     const { parking } = this.memory
     parking.prepare()
     const state = this.memory.loadState()
-    if ((state === SOURCE_OPEN || state === SOURCE_CLOSING) && condition()) parking.sleep()
+    if ((state === OPEN || state === SOURCE_CLOSING) && condition()) parking.sleep()
     else parking.cancel()
   }
 
@@ -382,7 +380,7 @@ export class RingSource implements PrimarySource {
     while (this.roomWaiters[0] !== undefined && this.waiting.length === 0 && this.fits(this.roomWaiters[0].length)) {
       this.roomWaiters.shift()?.resolve()
     }
-    if (state !== SOURCE_OPEN && state !== SOURCE_CLOSING) {
+    if (state !== OPEN && state !== SOURCE_CLOSING) {
       for (const closed of this.closers.splice(0)) closed()
     }
   }

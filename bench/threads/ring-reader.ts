@@ -15,7 +15,8 @@ const { buffer, layout, parking, lengthBytes } = workerData as RingThreadData
 const memory = new SourceMemory(buffer, layout)
 const { reader: readerParking, writer: writerParking } = openParking(parking)
 const copied = new SharedArrayBuffer(lengthBytes)
-const copy = { ints: new Int32Array(copied), bytes: Buffer.from(copied) }
+const words = new Int32Array(copied)
+const copy = { longs: new BigInt64Array(copied), bytes: Buffer.from(copied) }
 const lengthWords = lengthBytes / 4
 let next = memory.loadReleased()
 let received = 0
@@ -27,7 +28,7 @@ function take(): void {
   if (memory.ints[(address >>> 2) + RECORD_LENGTH] !== lengthBytes)
     throw new Error(`record ${received} has no such length`)
   copyOnce(memory, address + RECORD_PAYLOAD * 8, lengthBytes, copy, 0)
-  checksum = foldPayload(checksum, copy.ints, 0, lengthWords, received)
+  checksum = foldPayload(checksum, words, 0, lengthWords, received)
   received++
   next = (next + 1) | 0
 }

@@ -47,6 +47,7 @@ export class Arena {
   readonly layout: ArenaLayout
   readonly ints: Int32Array<SharedArrayBuffer>
   readonly floats: Float64Array<SharedArrayBuffer>
+  readonly longs: BigInt64Array<SharedArrayBuffer>
   /** A Buffer, since its `copy` is the fastest way to move many bytes between shared buffers. */
   readonly bytes: Buffer<SharedArrayBuffer>
 
@@ -55,6 +56,7 @@ export class Arena {
     this.layout = layout
     this.ints = new Int32Array(buffer)
     this.floats = new Float64Array(buffer)
+    this.longs = new BigInt64Array(buffer)
     this.bytes = Buffer.from(buffer)
   }
 

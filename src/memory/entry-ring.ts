@@ -10,8 +10,10 @@ import { LINE_BYTES, LINE_INTS, linesFor } from './lines.ts'
  * Cursors are ordinals that wrap at 2^32; differences are taken with `| 0`. Fill, then publish with one atomic store:
  * what was not published never existed.
  */
-export const PUBLISHED = 0
-export const RELEASED = LINE_INTS
+const PUBLISHED = 0
+const RELEASED = LINE_INTS
+export const PUBLISHED_AT = PUBLISHED
+export const RELEASED_AT = RELEASED
 
 export function entryRingBytes(capacity: number): number {
   return 2 * LINE_BYTES + linesFor(capacity * 4)

@@ -16,8 +16,8 @@ import { LINE_BYTES, LINE_INTS, linesFor } from './lines.ts'
  * The bytes of an update do not travel through the ring: the sender has written them into a place in the holder's arena
  * that the holder granted before, and the entry tells where. An entry is a kind in the low three bits and a value above.
  */
-export const ENTRY_KIND_BITS = 3
-const KIND_MASK = (1 << ENTRY_KIND_BITS) - 1
+const KIND_BITS = 3
+const KIND_MASK = (1 << KIND_BITS) - 1
 
 /** An update; the value is its address in the holder's arena in units of 8 bytes. */
 export const ENTRY_UPDATE = 0
@@ -43,13 +43,13 @@ const NOTED = 0
 const HELD = 1
 
 export function entry(kind: number, value: number): number {
-  return (value << ENTRY_KIND_BITS) | kind
+  return (value << KIND_BITS) | kind
 }
 export function entryKind(word: number): number {
   return word & KIND_MASK
 }
 export function entryValue(word: number): number {
-  return word >>> ENTRY_KIND_BITS
+  return word >>> KIND_BITS
 }
 
 export function linkBytes(capacity: number): number {

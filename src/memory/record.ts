@@ -23,8 +23,9 @@
  * `holders`   a bit for each slot whose component holds a copy, slots 0..31 and 32..63; written by the component that took it,
  *             again when a change of view has moved copies. Every copy tells, so whoever survives knows what is missing
  */
-export const HEADER_BYTES = 56
-export const HEADER_INTS = HEADER_BYTES / 4
+const HEADER = 56
+export const HEADER_BYTES = HEADER
+export const HEADER_INTS = HEADER / 4
 
 export const RECORD_BYTES = 0
 export const RECORD_FLAGS = 1
@@ -61,8 +62,8 @@ export function hasData(memory: { readonly ints: Int32Array }, address: number):
 
 /** Bytes that a record of `length` data bytes takes, header and padding included. */
 export function recordBytesFor(length: number): number {
-  return (HEADER_BYTES + length + 7) & ~7
+  return (HEADER + length + 7) & ~7
 }
 
 /** The record of a zero update carries its range's length as a float64. */
-export const ZERO_RECORD_BYTES = HEADER_BYTES + 8
+export const ZERO_RECORD_BYTES = HEADER + 8

@@ -15,7 +15,8 @@ const SET = 0
 const TOUCHED = 1
 
 /** In place of a sequence: the one that follows the highest of the volume in this set. */
-export const NEXT_OF_VOLUME = 0
+const NEXT = 0
+export const NEXT_OF_VOLUME = NEXT
 
 export class SetTable {
   readonly head: Int32Array<SharedArrayBuffer>
@@ -76,7 +77,7 @@ export class SetTable {
     const at = volume * 4
     const { floats } = this
     floats[at + 1] = (floats[at + 1] as number) + bytes
-    const given = sequence === NEXT_OF_VOLUME ? this.nextSequence(volume) : sequence
+    const given = sequence === NEXT ? this.nextSequence(volume) : sequence
     if (given > (floats[at + 2] as number)) floats[at + 2] = given
     return given
   }

@@ -1,4 +1,4 @@
-import { EntryRing, entryRingBytes } from './entry-ring.ts'
+import { EntryRing, entryRingBytes, PUBLISHED_AT, RELEASED_AT } from './entry-ring.ts'
 import { LINE_BYTES, LINE_INTS, linesFor, powerOfTwoAtLeast } from './lines.ts'
 import { Parking } from './parking.ts'
 
@@ -7,25 +7,34 @@ import { Parking } from './parking.ts'
  *
  *      line 0    state, attached slot, port claim, thread   written rarely
  *      line 1    parking: the source sleeps until the acknowledged position moves
- *      line 2    dozing: the attached component sleeps, or is about to, and wants to be woken
  *      lines     set begins: SET_WINDOW x (set, ordinal), written by the attached component
- *      ring      entries [ordinal & mask] = address of the record; `released` is the acknowledged position
+ *      ring      entries [ordinal & mask] = address of the record; `released` is the acknowledged position, `published` has
+ *                31 bits of an ordinal, and below them whether the attached component dozes
  *      body      the records; one never wraps around the end
  *
  * The acknowledged position is one word: it moves, in one store, past updates that mirrors+1 components hold. What belongs to
  * it (the receipt in the record's header, the ordinal at which a set begins) is written before.
+ *
+ * A component that is about to sleep says so in the word that the source publishes with, then looks for the last time. So
+ * posting takes one atomic access, which tells whether somebody has to be woken, and nobody has to be told twice.
  */
 export const SET_WINDOW = 16
 export const SET_WINDOW_MASK = SET_WINDOW - 1
+
+// Own names: what is imported is read from memory and checked at each use, these are compiled in (docs/decisions/0012).
+const PUBLISHED = PUBLISHED_AT
+const RELEASED = RELEASED_AT
+
+/** In the published word. */
+const DOZES = 1
 
 const STATE = 0
 const ATTACHED = 1
 const CLAIMED = 2
 const OWNER = 3
 const PARKING = LINE_INTS
-const DOZING = LINE_INTS * 2
-const BEGINS = LINE_INTS * 3
-const HEADER_LINES = 3 + Math.ceil((SET_WINDOW * 8) / LINE_BYTES)
+const BEGINS = LINE_INTS * 2
+const HEADER_LINES = 2 + Math.ceil((SET_WINDOW * 8) / LINE_BYTES)
 
 export const SOURCE_OPEN = 0
 /** No more is posted; the component lets go of it when all is acknowledged. */
@@ -50,9 +59,10 @@ export function sourceLayout(ringBytes: number): SourceLayout {
 export class SourceMemory extends EntryRing {
   readonly buffer: SharedArrayBuffer
   readonly bodyBytes: number
-  /** The body, in the three widths that records are written with. */
+  /** The body, in the widths that records are written and copied with. */
   readonly ints: Int32Array<SharedArrayBuffer>
   readonly floats: Float64Array<SharedArrayBuffer>
+  readonly longs: BigInt64Array<SharedArrayBuffer>
   readonly bytes: Buffer<SharedArrayBuffer>
   /** Where the source sleeps until the acknowledged position or the state has changed. */
   readonly parking: Parking
@@ -68,6 +78,7 @@ export class SourceMemory extends EntryRing {
     const bodyAt = ringAt + entryRingBytes(layout.capacity)
     this.ints = new Int32Array(buffer, bodyAt, layout.bodyBytes / 4)
     this.floats = new Float64Array(buffer, bodyAt, layout.bodyBytes / 8)
+    this.longs = new BigInt64Array(buffer, bodyAt, layout.bodyBytes / 8)
     this.bytes = Buffer.from(buffer, bodyAt, layout.bodyBytes)
   }
 
@@ -97,15 +108,21 @@ export class SourceMemory extends EntryRing {
     return Atomics.compareExchange(this.header, STATE, SOURCE_OPEN, state) === SOURCE_OPEN
   }
 
-  /**
-   * Posting looks at this word alone, after it has published: the component sets it before it looks for the last time, after
-   * it has said so in its own parking. Who finds it set resets it, and then wakes.
-   */
-  isDozing(): boolean {
-    return Atomics.load(this.header, DOZING) !== 0
+  /** Low 32 bits; it is never 2^30 away from what is acknowledged. */
+  override loadPublished(): number {
+    const word = Atomics.load(this.words, PUBLISHED)
+    const near = this.words[RELEASED] as number
+    return (near + ((((word >>> 1) - near) << 1) >> 1)) | 0
   }
-  storeDozing(dozing: 0 | 1): void {
-    Atomics.store(this.header, DOZING, dozing)
+
+  /** Returns whether the attached component has to be woken. */
+  override publish(ordinal: number): boolean {
+    return (Atomics.exchange(this.words, PUBLISHED, ordinal << 1) & DOZES) !== 0
+  }
+
+  /** By the component, before it looks for the last time, after it has said in its own parking that it sleeps. */
+  doze(): void {
+    Atomics.or(this.words, PUBLISHED, DOZES)
   }
 
   /** Slot of the component that takes this source's updates. */

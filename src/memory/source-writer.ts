@@ -16,6 +16,20 @@ import {
 } from './record.ts'
 import type { SourceMemory } from './source-memory.ts'
 
+// Own names: what is imported is read from memory and checked at each use, these are compiled in (docs/decisions/0012).
+const BYTES = RECORD_BYTES
+const FLAGS = RECORD_FLAGS
+const LENGTH = RECORD_LENGTH
+const OFFSET = RECORD_OFFSET
+const PAYLOAD = RECORD_PAYLOAD
+const POSITION = RECORD_POSITION
+const SEQUENCE = RECORD_SEQUENCE
+const SET = RECORD_SET
+const VOLUME = RECORD_VOLUME
+const RECEIPT = FLAG_RECEIPT
+const SAMPLED = FLAG_SAMPLED
+const ZERO = FLAG_ZERO
+
 /**
  * The writing end of a source's ring: puts records one after the other, then publishes them with one store. Nothing that was
  * put is visible, or lost to the ring's space, before: `rollback` forgets it.
@@ -43,8 +57,8 @@ export class SourceWriter {
     if (this.released === this.ordinal) return
     // Only a writer changes these words of a record, whatever is acknowledged meanwhile.
     const last = memory.entries[(this.ordinal - 1) & memory.mask] as number
-    this.at = last + (memory.ints[(last >>> 2) + RECORD_BYTES] as number)
-    this.position = (memory.floats[(last >>> 3) + RECORD_POSITION] as number) + 1
+    this.at = last + (memory.ints[(last >>> 2) + BYTES] as number)
+    this.position = (memory.floats[(last >>> 3) + POSITION] as number) + 1
   }
 
   /** Ordinal (low 32 bits) of the next record. */
@@ -82,7 +96,7 @@ export class SourceWriter {
     const address = this.place(recordBytesFor(length), volume, offset, length, flags, stamp)
     if (address < 0) return false
     const { bytes } = this.memory
-    const payload = address + RECORD_PAYLOAD * 8
+    const payload = address + PAYLOAD * 8
     if (length === data.length) bytes.set(data, payload)
     else bytes.set(data.subarray(dataOffset, dataOffset + length), payload)
     return true
@@ -90,9 +104,9 @@ export class SourceWriter {
 
   /** Puts an update after which the range reads as zeros; false when there is no room. */
   putZero(volume: number, offset: number, length: number, flags: number, stamp: number): boolean {
-    const address = this.place(ZERO_RECORD_BYTES, volume, offset, 0, flags | FLAG_ZERO, stamp)
+    const address = this.place(ZERO_RECORD_BYTES, volume, offset, 0, flags | ZERO, stamp)
     if (address < 0) return false
-    this.memory.floats[(address >>> 3) + RECORD_PAYLOAD] = length
+    this.memory.floats[(address >>> 3) + PAYLOAD] = length
     return true
   }
 
@@ -114,11 +128,14 @@ export class SourceWriter {
     this.at = this.markAt
   }
 
-  /** Makes all that was put visible in one store: whole transactions, or nothing of them. */
-  publish(): void {
-    if (this.published === this.ordinal) return
+  /**
+   * Makes all that was put visible in one store: whole transactions, or nothing of them. Returns whether the component has
+   * to be woken.
+   */
+  publish(): boolean {
+    if (this.published === this.ordinal) return false
     this.published = this.ordinal
-    this.memory.publish(this.ordinal)
+    return this.memory.publish(this.ordinal)
   }
 
   private place(
@@ -135,14 +152,14 @@ export class SourceWriter {
     const { ints, floats } = memory
     const i = address >>> 2
     const f = address >>> 3
-    ints[i + RECORD_BYTES] = recordBytes
-    ints[i + RECORD_FLAGS] = flags
-    ints[i + RECORD_VOLUME] = volume
-    floats[f + RECORD_POSITION] = this.position
-    floats[f + RECORD_OFFSET] = offset
-    ints[i + RECORD_LENGTH] = length
-    if ((flags & FLAG_SAMPLED) !== 0) ints[i + RECORD_SET] = stamp
-    if ((flags & FLAG_RECEIPT) !== 0) floats[f + RECORD_SEQUENCE] = 0
+    ints[i + BYTES] = recordBytes
+    ints[i + FLAGS] = flags
+    ints[i + VOLUME] = volume | 0
+    floats[f + POSITION] = this.position
+    floats[f + OFFSET] = offset
+    ints[i + LENGTH] = length
+    if ((flags & SAMPLED) !== 0) ints[i + SET] = stamp
+    if ((flags & RECEIPT) !== 0) floats[f + SEQUENCE] = 0
     memory.entries[this.ordinal & memory.mask] = address
     this.ordinal = (this.ordinal + 1) | 0
     this.position++

@@ -5,6 +5,14 @@ import { isAfter } from './set-identifier.ts'
 import { arenaOf, type Setting } from './setting.ts'
 import type { SourceIntake } from './source-intake.ts'
 
+// Own names: what is imported is read from memory and checked at each use, these are compiled in (docs/decisions/0012).
+const MORE = FLAG_MORE
+const RECEIPT = FLAG_RECEIPT
+const SAMPLED = FLAG_SAMPLED
+const HOLDERS = RECORD_HOLDERS
+const SEQUENCE = RECORD_SEQUENCE
+const SET = RECORD_SET
+
 /**
  * Acknowledge in order: a source's position moves past an update only when all before it are held by mirrors+1 components,
  * and past a transaction only as a whole. What the source must know is written first, the position last, in one store.
@@ -30,9 +38,9 @@ export class Acknowledger {
     while (settled !== taken && intake.isHeld(settled, outs)) {
       const flags = intake.noticedOf(settled)
       if (intake.beginsAt(settled)) intake.memory.storeSetBegin(intake.beginNext(), settled)
-      if ((flags & (FLAG_RECEIPT | FLAG_SAMPLED)) !== 0) this.writeReceipt(intake, settled, flags)
+      if ((flags & (RECEIPT | SAMPLED)) !== 0) this.writeReceipt(intake, settled, flags)
       settled = (settled + 1) | 0
-      if ((flags & FLAG_MORE) === 0) boundary = settled
+      if ((flags & MORE) === 0) boundary = settled
     }
     intake.settled = settled
     const count = (boundary - intake.acknowledged) | 0
@@ -49,7 +57,7 @@ export class Acknowledger {
     for (const intake of intakes) {
       if (intake.acknowledged === intake.taken) continue
       const own = intake.copyOf(intake.acknowledged)
-      const set = this.arena.ints[(own >>> 2) + RECORD_SET] as number
+      const set = this.arena.ints[(own >>> 2) + SET] as number
       if (isAfter(oldest, set)) oldest = set
     }
     return oldest
@@ -59,16 +67,16 @@ export class Acknowledger {
     const { memory } = intake
     const own = intake.copyOf(ordinal)
     const at = memory.entries[ordinal & memory.mask] as number
-    const word = (at >>> 2) + RECORD_SET
-    if ((flags & FLAG_SAMPLED) !== 0) {
+    const word = (at >>> 2) + SET
+    if ((flags & SAMPLED) !== 0) {
       const { board, slot, surroundings } = this.setting
       board.addSample(slot, ((surroundings.clock() | 0) - (memory.ints[word] as number)) | 0)
     }
-    if ((flags & FLAG_RECEIPT) === 0) return
-    memory.ints[word] = this.arena.ints[(own >>> 2) + RECORD_SET] as number
-    memory.floats[(at >>> 3) + RECORD_SEQUENCE] = this.arena.floats[(own >>> 3) + RECORD_SEQUENCE] as number
-    const copy = (own >>> 2) + RECORD_HOLDERS
-    memory.ints[(at >>> 2) + RECORD_HOLDERS] = this.arena.ints[copy] as number
-    memory.ints[(at >>> 2) + RECORD_HOLDERS + 1] = this.arena.ints[copy + 1] as number
+    if ((flags & RECEIPT) === 0) return
+    memory.ints[word] = this.arena.ints[(own >>> 2) + SET] as number
+    memory.floats[(at >>> 3) + SEQUENCE] = this.arena.floats[(own >>> 3) + SEQUENCE] as number
+    const copy = (own >>> 2) + HOLDERS
+    memory.ints[(at >>> 2) + HOLDERS] = this.arena.ints[copy] as number
+    memory.ints[(at >>> 2) + HOLDERS + 1] = this.arena.ints[copy + 1] as number
   }
 }

@@ -15,7 +15,9 @@ import { SOURCE_CLOSING } from '../memory/source-memory.ts'
 import { Acknowledger } from './acknowledge.ts'
 import { Credits } from './credits.ts'
 import { HeldUpdates } from './held.ts'
+import { bitsOf } from './holders.ts'
 import { lanesPerPeer } from './lane.ts'
+import { onwardOf } from './members.ts'
 import { OutLink } from './out-link.ts'
 import type { Places } from './places.ts'
 import { cutBack } from './rebuild.ts'
@@ -95,7 +97,9 @@ export class BackupComponent {
     this.peers = peers.map((slot) => {
       const parking = setting.board.parking[slot] as Parking
       const link = setting.outgoing[slot] as Link
-      return new outLink(slot, link, arenaOf(setting, slot), parking, lanesPerPeer(setting.mirrors))
+      const onward = onwardOf(setting.eligible, slot, setting.slot, setting.mirrors)
+      const holders = bitsOf([setting.slot, slot, ...onward])
+      return new outLink(slot, link, arenaOf(setting, slot), parking, lanesPerPeer(setting.mirrors), holders)
     })
     // Without holes: it is looked into for each update.
     const outs: (OutLink | undefined)[] = Array.from({ length: setting.board.layout.slots }, () => undefined)

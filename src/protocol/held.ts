@@ -21,9 +21,18 @@ export class AddressList {
   }
 
   push(address: number): void {
-    const at = this.length & (BLOCK - 1)
-    if (at === 0) this.grow()
-    this.last[at] = address
+    if (this.isFull) this.grow()
+    this.pushBehind(address)
+  }
+
+  /** Whether the next address needs another block. */
+  get isFull(): boolean {
+    return (this.length & (BLOCK - 1)) === 0
+  }
+
+  /** Where it is not full. */
+  pushBehind(address: number): void {
+    this.last[this.length & (BLOCK - 1)] = address
     this.length++
   }
 
@@ -40,7 +49,7 @@ export class AddressList {
     this.isGathered = false
   }
 
-  private grow(): void {
+  grow(): void {
     this.last = this.pool.pop() ?? new Int32Array(BLOCK)
     this.blocks.push(this.last)
   }
@@ -49,6 +58,26 @@ export class AddressList {
     for (const block of this.blocks) this.pool.push(block)
     this.blocks.length = 0
     this.length = 0
+  }
+}
+
+/** What a component is responsible for in one set: the places of its updates, in order, and its table. */
+export class HeldSet {
+  readonly list: AddressList
+  readonly table: SetTable
+
+  constructor(list: AddressList, table: SetTable) {
+    this.list = list
+    this.table = table
+  }
+
+  /**
+   * Notes an update at its byte address, with the sequence given to it (blocks 306, 322); the list must not be full. Returns
+   * that sequence: it may be given here (NEXT_OF_VOLUME).
+   */
+  note(volume: number, sequence: number, dataBytes: number, source: number, ordinal: number, address: number): number {
+    this.list.pushBehind(address)
+    return this.table.count(volume, sequence, dataBytes, nameHash(source, ordinal))
   }
 }
 
@@ -61,24 +90,17 @@ export class HeldUpdates {
   /** Where the bytes are of updates that came without: by the address that was noted. */
   private readonly fetched = new Map<number, number>()
   private readonly tables: SetTables
-  private readonly lists: readonly AddressList[]
+  private readonly sets: readonly HeldSet[]
   private readonly updates = new Float64Array(SET_WINDOW)
   private readonly bytes = new Float64Array(SET_WINDOW)
-  /** Of the set that was noted last. */
-  private lastSet: number
-  private lastTable: SetTable
-  private lastList: AddressList
   private updatesNow = 0
   private bytesNow = 0
 
   constructor(tables: SetTables, firstSet: number) {
     this.tables = tables
     const pool: Int32Array[] = []
-    this.lists = Array.from({ length: SET_WINDOW }, () => new AddressList(pool))
+    this.sets = Array.from({ length: SET_WINDOW }, (_, n) => this.makeSet(new AddressList(pool), tables.at(n)))
     for (let n = 0; n < SET_WINDOW; n++) tables.at(firstSet + n).restart(firstSet + n)
-    this.lastSet = firstSet
-    this.lastTable = tables.at(firstSet)
-    this.lastList = this.lists[firstSet & SET_WINDOW_MASK] as AddressList
   }
 
   get heldUpdates(): number {
@@ -88,8 +110,20 @@ export class HeldUpdates {
     return this.bytesNow
   }
 
-  table(set: number): SetTable {
-    return this.tables.at(set)
+  of(set: number): HeldSet {
+    return this.sets[set & SET_WINDOW_MASK] as HeldSet
+  }
+
+  /** The same, with room for one more. */
+  withRoom(set: number): HeldSet {
+    const held = this.of(set)
+    if (held.list.isFull) held.list.grow()
+    return held
+  }
+
+  /** Overridden in the simulator's broken variants only. */
+  protected makeSet(list: AddressList, table: SetTable): HeldSet {
+    return new HeldSet(list, table)
   }
 
   /** So many copies are held here, in whatever role. */
@@ -101,33 +135,9 @@ export class HeldUpdates {
     this.bytesNow += recordBytes
   }
 
-  /**
-   * Notes an update for which this component is responsible, at its byte address, with the sequence given to it
-   * (blocks 306, 322). Returns that sequence: it may be given here (NEXT_OF_VOLUME).
-   */
-  note(
-    set: number,
-    volume: number,
-    sequence: number,
-    dataBytes: number,
-    source: number,
-    ordinal: number,
-    address: number
-  ): number {
-    if (set !== this.lastSet) this.turnTo(set)
-    this.lastList.push(address)
-    return this.lastTable.count(volume, sequence, dataBytes, nameHash(source, ordinal))
-  }
-
-  private turnTo(set: number): void {
-    this.lastSet = set
-    this.lastTable = this.tables.at(set)
-    this.lastList = this.lists[set & SET_WINDOW_MASK] as AddressList
-  }
-
   /** The addresses of the set's updates, in sequence order for each volume; time stamps may come in another order. */
   listOf(set: number, sequenceAt: (address: number) => number): AddressList {
-    const list = this.lists[set & SET_WINDOW_MASK] as AddressList
+    const { list } = this.of(set)
     if (list.isGathered) list.sortBy(sequenceAt)
     return list
   }
@@ -144,7 +154,7 @@ export class HeldUpdates {
 
   /** Of unsecured sets, updates are noted in any order now and then in turn. Order is made when a set is sent, not before. */
   gather(): void {
-    for (const list of this.lists) list.isGathered = true
+    for (const { list } of this.sets) list.isGathered = true
   }
 
   /** Forgets a secured set; its table is for the set that comes a window later (R13). */
@@ -154,7 +164,7 @@ export class HeldUpdates {
     this.bytesNow -= this.bytes[at] as number
     this.updates[at] = 0
     this.bytes[at] = 0
-    const list = this.lists[at] as AddressList
+    const { list } = this.of(set)
     for (let n = 0; this.fetched.size > 0 && n < list.length; n++) this.fetched.delete(list.at(n))
     list.clear()
     list.isGathered = false

@@ -67,7 +67,7 @@ export class Lane {
   private readonly notices: LaneNotices
   private readonly credits: number[] = []
   /** Byte address of the next record in the open chunk, and where the chunk ends; equal when none is open. */
-  private at = 0
+  at = 0
   private end = 0
   private open = -1
   /** Chunks granted so far, and up to which number of them was asked for. */
@@ -94,7 +94,7 @@ export class Lane {
   }
 
   hasRoom(bytes: number): boolean {
-    return this.at + bytes <= this.end || this.credits.length > 0
+    return this.continues(bytes) || this.credits.length > 0
   }
 
   /** Whether the next place for so many bytes is right behind the last one. */
@@ -104,8 +104,13 @@ export class Lane {
 
   /** The byte address of a place for a record; there must be room. */
   reserve(bytes: number): number {
-    if (this.at + bytes > this.end) this.openNext()
-    const at = this.at
+    if (!this.continues(bytes)) this.openNext()
+    return this.reserveBehind(bytes)
+  }
+
+  /** The same where it `continues`. */
+  reserveBehind(bytes: number): number {
+    const { at } = this
     this.at = at + bytes
     return at
   }
@@ -158,7 +163,8 @@ export class Lane {
     const next = this.credits.shift() as number
     if (this.open >= 0) this.close(this.open)
     this.open = next
-    this.at = next * 2 ** this.chunkShift
-    this.end = this.at + 2 ** this.chunkShift
+    // As integers: a multiplication would make them numbers of the other kind, and each use would convert them.
+    this.at = next << this.chunkShift
+    this.end = this.at + (1 << this.chunkShift)
   }
 }

@@ -2,17 +2,27 @@ import type { Arena } from '../memory/arena.ts'
 import { ENTRY_MOVED, ENTRY_UPDATE, entry, type Link, REJECTED } from '../memory/link.ts'
 import type { Parking } from '../memory/parking.ts'
 import { RECORD_SEQUENCE } from '../memory/record.ts'
+import type { SlotBits } from './holders.ts'
 import { LANE_MOVING, Lane, type LaneNotices } from './lane.ts'
 import { ProtocolError } from './setting.ts'
 
 /** Entries of a link that are left for notices. */
-export const ENTRY_RESERVE = 16
+const RESERVE = 16
+export const ENTRY_RESERVE = RESERVE
 /** In place of an own copy: nothing waits for the sequence. */
-export const NO_RECORD = -1
+const NOTHING = -1
+export const NO_RECORD = NOTHING
+
+// Own names: what is imported is read from memory and checked at each use, these are compiled in (docs/decisions/0012).
+const SEQUENCE = RECORD_SEQUENCE
+const WAS_REJECTED = REJECTED
+const UPDATE = ENTRY_UPDATE
 
 /** The sending end of a link to another component. */
 export class OutLink implements LaneNotices {
   readonly slot: number
+  /** All who hold an update that is taken here for that component; with one mirror also one that it mirrors. */
+  readonly holders: SlotBits
   readonly arena: Arena
   readonly lanes: readonly Lane[]
   /** The first of them: with one mirror the only one. */
@@ -37,8 +47,9 @@ export class OutLink implements LaneNotices {
    */
   private readonly overflow: number[] = []
 
-  constructor(slot: number, link: Link, arena: Arena, parking: Parking, laneCount: number) {
+  constructor(slot: number, link: Link, arena: Arena, parking: Parking, laneCount: number, holders: SlotBits) {
     this.slot = slot
+    this.holders = holders
     this.link = link
     this.arena = arena
     this.parking = parking
@@ -51,7 +62,7 @@ export class OutLink implements LaneNotices {
 
   /** Whether one more update fits: the ring's last places are for notices. */
   get takesUpdate(): boolean {
-    return this.hasRoom(ENTRY_RESERVE)
+    return this.hasRoom(RESERVE)
   }
 
   /** Whether `entries` more fit; notices need some of it too, so callers leave a reserve. */
@@ -66,7 +77,7 @@ export class OutLink implements LaneNotices {
   sendUpdate(address: number, ownCopy: number): number {
     const ordinal = this.head
     const at = ordinal & this.link.mask
-    this.link.entries[at] = entry(ENTRY_UPDATE, address >>> 3)
+    this.link.entries[at] = entry(UPDATE, address >>> 3)
     this.ownCopies[at] = ownCopy
     this.head = (ordinal + 1) | 0
     return ordinal
@@ -74,7 +85,7 @@ export class OutLink implements LaneNotices {
 
   /** A copy for a mirror, which gets no sequence back. Never refused: what it needs beyond the ring waits here. */
   sendCopy(address: number): number {
-    return this.put(entry(ENTRY_UPDATE, address >>> 3))
+    return this.put(entry(UPDATE, address >>> 3))
   }
 
   /** A copy that a change of view moves. */
@@ -129,10 +140,10 @@ export class OutLink implements LaneNotices {
     for (let ordinal = from; ordinal !== noted; ordinal = (ordinal + 1) | 0) {
       const sequence = sequences[ordinal & mask] as number
       // Of a mirror copy too: what was rejected is not held, so it must not count as that.
-      if (sequence === REJECTED)
+      if (sequence === WAS_REJECTED)
         throw new ProtocolError(`component ${this.slot} rejected an update that was sent to it`)
       const copy = this.ownCopies[ordinal & mask] as number
-      if (copy !== NO_RECORD) own.floats[(copy >>> 3) + RECORD_SEQUENCE] = sequence
+      if (copy !== NOTHING) own.floats[(copy >>> 3) + SEQUENCE] = sequence
     }
     this.noted = noted
     if (!this.passesOn) this.held = noted

@@ -16,6 +16,18 @@ import type { HeldUpdates } from './held.ts'
 import { isAfter } from './set-identifier.ts'
 import { arenaOf, type Place, type Setting } from './setting.ts'
 
+// Own names: what is imported is read from memory and checked at each use, these are compiled in (docs/decisions/0012).
+const DROPPED = FLAG_DROPPED
+const METADATA = FLAG_METADATA
+const BYTES = RECORD_BYTES
+const FLAGS = RECORD_FLAGS
+const LENGTH = RECORD_LENGTH
+const POSITION = RECORD_POSITION
+const SEQUENCE = RECORD_SEQUENCE
+const SET = RECORD_SET
+const SOURCE = RECORD_SOURCE
+const VOLUME = RECORD_VOLUME
+
 /** Acknowledged positions (low 32 bits) by source, final for this change of view. A source that is not there has none left. */
 export type FinalPositions = ReadonlyMap<number, number>
 
@@ -31,9 +43,9 @@ function forEachIn(place: Place, chunk: number, secured: number, each: (address:
   if (chunks.stateOf(chunk) === CHUNK_FREE || end === 0) return
   for (let address = chunk * layout.chunkBytes; address < end; ) {
     const i = address >>> 2
-    const isDropped = ((ints[i + RECORD_FLAGS] as number) & FLAG_DROPPED) !== 0
-    if (!isDropped && isAfter(ints[i + RECORD_SET] as number, secured)) each(address)
-    address += ints[i + RECORD_BYTES] as number
+    const isDropped = ((ints[i + FLAGS] as number) & DROPPED) !== 0
+    if (!isDropped && isAfter(ints[i + SET] as number, secured)) each(address)
+    address += ints[i + BYTES] as number
   }
 }
 
@@ -57,16 +69,16 @@ export function cutBack(
     let highest = 0
     forEachIn(setting, chunk, secured, (address) => {
       const i = address >>> 2
-      const ordinal = (floats[(address >>> 3) + RECORD_POSITION] as number) | 0
-      const acknowledged = final.get(ints[i + RECORD_SOURCE] as number)
+      const ordinal = (floats[(address >>> 3) + POSITION] as number) | 0
+      const acknowledged = final.get(ints[i + SOURCE] as number)
       if (acknowledged !== undefined && ((ordinal - acknowledged) | 0) >= 0) {
-        ints[i + RECORD_FLAGS] = (ints[i + RECORD_FLAGS] as number) | FLAG_DROPPED
+        ints[i + FLAGS] = (ints[i + FLAGS] as number) | DROPPED
         return
       }
-      const set = ints[i + RECORD_SET] as number
+      const set = ints[i + SET] as number
       if (!remains || isAfter(set, highest)) highest = set
       remains = true
-      held.hold(set, ints[i + RECORD_BYTES] as number)
+      held.hold(set, ints[i + BYTES] as number)
       noteIfResponsible(setting, held, arena, address)
       remaining?.look(address)
     })
@@ -87,13 +99,13 @@ export function noteIfResponsible(setting: Setting, held: HeldUpdates, arena: Ar
   const { ints, floats } = arena
   const i = address >>> 2
   const f = address >>> 3
-  const set = ints[i + RECORD_SET] as number
-  const volume = ints[i + RECORD_VOLUME] as number
+  const set = ints[i + SET] as number
+  const volume = ints[i + VOLUME] as number
   const table = setting.board.responsibilityIn(set)
   if (table[volume] !== setting.slot) return
-  const dataBytes = ints[i + RECORD_LENGTH] as number
-  const ordinal = (floats[f + RECORD_POSITION] as number) | 0
-  const sequence = floats[f + RECORD_SEQUENCE] as number
-  held.note(set, volume, sequence, dataBytes, ints[i + RECORD_SOURCE] as number, ordinal, address)
-  if (((ints[i + RECORD_FLAGS] as number) & FLAG_METADATA) !== 0) held.missing.add(set, address)
+  const dataBytes = ints[i + LENGTH] as number
+  const ordinal = (floats[f + POSITION] as number) | 0
+  const sequence = floats[f + SEQUENCE] as number
+  held.withRoom(set).note(volume, sequence, dataBytes, ints[i + SOURCE] as number, ordinal, address)
+  if (((ints[i + FLAGS] as number) & METADATA) !== 0) held.missing.add(set, address)
 }

@@ -26,13 +26,27 @@ import {
   RECORD_VOLUME
 } from '../memory/record.ts'
 import type { Credits } from './credits.ts'
-import type { HeldUpdates } from './held.ts'
+import type { HeldSet, HeldUpdates } from './held.ts'
 import type { OutLink } from './out-link.ts'
 import type { Places } from './places.ts'
 import { noteIfResponsible } from './rebuild.ts'
 import type { Refetch } from './refetch.ts'
 import type { Sequencer } from './sequencer.ts'
 import { arenaOf, assert, type Setting } from './setting.ts'
+
+// Own names: what is imported is read from memory and checked at each use, these are compiled in (docs/decisions/0012).
+const UPDATE = ENTRY_UPDATE
+const METADATA = FLAG_METADATA
+const MIRROR = FLAG_MIRROR
+const HEADER = HEADER_BYTES
+const BYTES = RECORD_BYTES
+const FLAGS = RECORD_FLAGS
+const LENGTH = RECORD_LENGTH
+const POSITION = RECORD_POSITION
+const SEQUENCE = RECORD_SEQUENCE
+const SET = RECORD_SET
+const SOURCE = RECORD_SOURCE
+const VOLUME = RECORD_VOLUME
 
 /** Entries read from one link before something else has its turn. */
 const BATCH = 1024
@@ -111,52 +125,99 @@ export class Receiver {
     return count + this.answer(link, before)
   }
 
-  /** In one function, as far as it is usual: each update passes here (docs/decisions/0012-the-hot-path.md). */
   private receive(link: InLink, end: number): void {
+    while (link.noted !== end) {
+      this.receiveUsual(link, end)
+      if (link.noted === end) return
+      this.receiveOthers(link, end)
+    }
+  }
+
+  /**
+   * What is usual, as far as it goes: updates of one set that lie one behind the other and are not passed on. The same as
+   * `receiveOne`. Each update passes here, so nothing in the loop is ever called that is not compiled into it (take.ts).
+   */
+  private receiveUsual(link: InLink, end: number): void {
+    const { runSet: set, chunkMask, sequencer } = this
+    if (this.runCount === 0 || link.passedOn > 0 || !sequencer.isFetched(set)) return
     const { entries, sequences, mask } = link.link
     const { ints, floats } = this.arena
-    const { held, sequencer } = this
     const { slot, board } = this.setting
-    const { slot: sender, passedOn } = link
-    let received = 0
-    let set = 0
-    let table = board.responsibilityIn(set)
-    for (let ordinal = link.noted; ordinal !== end; ordinal = (ordinal + 1) | 0) {
+    const { slot: sender } = link
+    const table = board.responsibilityIn(set)
+    const held = this.held.of(set)
+    const from = link.noted
+    let ordinal = from
+    let next = this.runEnd
+    while (ordinal !== end) {
       const word = entries[ordinal & mask] as number
-      if (entryKind(word) !== ENTRY_UPDATE) {
-        this.receiveNotice(link, word)
-        continue
-      }
-      received++
-      const address = entryValue(word) * 8
+      const address = entryValue(word) << 3
+      if (entryKind(word) !== UPDATE || address !== next || (address & chunkMask) === 0) break
       const i = address >>> 2
-      const volume = ints[i + RECORD_VOLUME] as number
-      const bytes = ints[i + RECORD_BYTES] as number
-      if ((ints[i + RECORD_SET] as number) !== set) {
-        set = ints[i + RECORD_SET] as number
-        table = board.responsibilityIn(set)
+      const responsible = table[ints[i + VOLUME] as number] as number
+      const isMirror = ((ints[i + FLAGS] as number) & MIRROR) !== 0
+      if ((ints[i + SET] as number) !== set || responsible !== (isMirror ? sender : slot)) break
+      if (!isMirror) {
+        if (held.list.isFull || !sequencer.isFetched(set)) break
+        const given = sequencer.giveFetched(floats[(address >>> 3) + SEQUENCE] as number)
+        sequences[ordinal & mask] = this.accept(held, given, address)
       }
-      // Block 320: are we responsible for the volume?
-      const responsible = table[volume] as number
-      const isMirror = ((ints[i + RECORD_FLAGS] as number) & FLAG_MIRROR) !== 0
-      if (responsible === slot && !isMirror) {
-        // Blocks 322-326: accept, give the sequence identifier, keep track of who sent it, acknowledge with the identifier.
-        this.keep(address, bytes, set)
-        const f = address >>> 3
-        const name = (floats[f + RECORD_POSITION] as number) | 0
-        const source = ints[i + RECORD_SOURCE] as number
-        const given = sequencer.giveReceived(set, floats[f + RECORD_SEQUENCE] as number)
-        const sequence = held.note(set, volume, given, ints[i + RECORD_LENGTH] as number, source, name, address)
-        floats[f + RECORD_SEQUENCE] = sequence
-        sequences[ordinal & mask] = sequence
-        if (passedOn > 0) this.passOn(link, ordinal, address, bytes, sequence)
-      } else if (isMirror && responsible === sender) {
-        // Blocks 328-332: from the responsible one: accept the update and its identifier, keep track of who sent it.
-        this.keep(address, bytes, set)
-      } else this.reject(link, ordinal, address)
+      next = address + (ints[i + BYTES] as number)
+      ordinal = (ordinal + 1) | 0
     }
-    link.noted = end
+    const received = (ordinal - from) | 0
+    link.noted = ordinal
+    this.runEnd = next
+    this.runCount += received
     this.received += received
+  }
+
+  /** One entry, and what follows it that is no update: copies that a change of view moves come in rows. */
+  private receiveOthers(link: InLink, end: number): void {
+    const { entries, mask } = link.link
+    let ordinal = link.noted
+    do {
+      const word = entries[ordinal & mask] as number
+      if (entryKind(word) === UPDATE) this.receiveOne(link, ordinal, entryValue(word) << 3)
+      else this.receiveNotice(link, word)
+      ordinal = (ordinal + 1) | 0
+    } while (ordinal !== end && entryKind(entries[ordinal & mask] as number) !== UPDATE)
+    link.noted = ordinal
+  }
+
+  private receiveOne(link: InLink, ordinal: number, address: number): void {
+    this.received++
+    const { ints, floats } = this.arena
+    const { slot, board } = this.setting
+    const i = address >>> 2
+    const set = ints[i + SET] as number
+    const bytes = ints[i + BYTES] as number
+    // Block 320: are we responsible for the volume?
+    const responsible = board.responsibilityIn(set)[ints[i + VOLUME] as number] as number
+    const isMirror = ((ints[i + FLAGS] as number) & MIRROR) !== 0
+    if (responsible === slot && !isMirror) {
+      // Blocks 322-326: accept, give the sequence identifier, keep track of who sent it, acknowledge with the identifier.
+      this.keep(address, bytes, set)
+      const given = this.sequencer.giveReceived(set, floats[(address >>> 3) + SEQUENCE] as number)
+      const sequence = this.accept(this.held.withRoom(set), given, address)
+      link.link.sequences[ordinal & link.link.mask] = sequence
+      if (link.passedOn > 0) this.passOn(link, ordinal, address, bytes, sequence)
+    } else if (isMirror && responsible === link.slot) {
+      // Blocks 328-332: from the responsible one: accept the update and its identifier, keep track of who sent it.
+      this.keep(address, bytes, set)
+    } else this.reject(link, ordinal, address)
+  }
+
+  /** Returns the sequence identifier; there is room in the list. */
+  private accept(held: HeldSet, given: number, address: number): number {
+    const { ints, floats } = this.arena
+    const i = address >>> 2
+    const f = address >>> 3
+    const ordinal = (floats[f + POSITION] as number) | 0
+    const source = ints[i + SOURCE] as number
+    const sequence = held.note(ints[i + VOLUME] as number, given, ints[i + LENGTH] as number, source, ordinal, address)
+    floats[f + SEQUENCE] = sequence
+    return sequence
   }
 
   /** Copies lie one behind the other as long as their sender fills a chunk: note is taken of all of them at once. */
@@ -183,7 +244,7 @@ export class Receiver {
   private reject(link: InLink, ordinal: number, address: number): void {
     this.rejected++
     // It may lie between updates that are held: whoever lists them passes over it.
-    this.arena.floats[(address >>> 3) + RECORD_SEQUENCE] = REJECTED
+    this.arena.floats[(address >>> 3) + SEQUENCE] = REJECTED
     link.link.sequences[ordinal & link.link.mask] = REJECTED
   }
 
@@ -195,10 +256,10 @@ export class Receiver {
       const outAt = chunkAddress + (address & (this.arena.layout.chunkBytes - 1))
       const isBare = this.setting.metadataOnly === true && hasData(this.arena, address)
       // At equal offsets, also where the bytes of data are left out.
-      copyOnce(this.arena, address, isBare ? HEADER_BYTES : bytes, out.arena, outAt)
-      const flags = out.arena.ints[(outAt >>> 2) + RECORD_FLAGS] as number
-      out.arena.ints[(outAt >>> 2) + RECORD_FLAGS] = flags | FLAG_MIRROR | (isBare ? FLAG_METADATA : 0)
-      out.arena.floats[(outAt >>> 3) + RECORD_SEQUENCE] = sequence
+      copyOnce(this.arena, address, isBare ? HEADER : bytes, out.arena, outAt)
+      const flags = out.arena.ints[(outAt >>> 2) + FLAGS] as number
+      out.arena.ints[(outAt >>> 2) + FLAGS] = flags | MIRROR | (isBare ? METADATA : 0)
+      out.arena.floats[(outAt >>> 3) + SEQUENCE] = sequence
       link.pending.push(out.slot, out.sendCopy(outAt))
     }
   }
@@ -220,8 +281,8 @@ export class Receiver {
 
   /** A copy that shall be held here from the new view on, with the sequence that it has. */
   private acceptMoved(address: number): void {
-    const set = this.arena.ints[(address >>> 2) + RECORD_SET] as number
-    const bytes = this.arena.ints[(address >>> 2) + RECORD_BYTES] as number
+    const set = this.arena.ints[(address >>> 2) + SET] as number
+    const bytes = this.arena.ints[(address >>> 2) + BYTES] as number
     this.keep(address, bytes, set)
     noteIfResponsible(this.setting, this.held, this.arena, address)
     // Before it is answered: when all is restored the control thread must know of it.

@@ -17,6 +17,17 @@ import type { OutLink } from './out-link.ts'
 import { forEachHeld } from './rebuild.ts'
 import { arenaOf, type Setting } from './setting.ts'
 
+// Own names: what is imported is read from memory and checked at each use, these are compiled in (docs/decisions/0012).
+const METADATA = FLAG_METADATA
+const HEADER = HEADER_BYTES
+const BYTES = RECORD_BYTES
+const FLAGS = RECORD_FLAGS
+const HOLDERS = RECORD_HOLDERS
+const POSITION = RECORD_POSITION
+const SET = RECORD_SET
+const SOURCE = RECORD_SOURCE
+const VOLUME = RECORD_VOLUME
+
 /** Copies sent before something else has its turn. */
 const BATCH = 512
 
@@ -92,7 +103,7 @@ export class Restore {
       const address = this.sends[this.next] as number
       const out = this.outs[this.sends[this.next + 1] as number] as OutLink
       const isBare = this.isBare(address, out.slot)
-      const bytes = isBare ? HEADER_BYTES : (this.arena.ints[(address >>> 2) + RECORD_BYTES] as number)
+      const bytes = isBare ? HEADER : (this.arena.ints[(address >>> 2) + BYTES] as number)
       if (!out.takesUpdate) break
       if (!out.moving.hasRoom(bytes)) {
         out.moving.want(1)
@@ -101,11 +112,11 @@ export class Restore {
       const at = out.moving.reserve(bytes)
       copyOnce(this.arena, address, bytes, out.arena, at)
       if (isBare) {
-        const flags = out.arena.ints[(at >>> 2) + RECORD_FLAGS] as number
-        out.arena.ints[(at >>> 2) + RECORD_FLAGS] = flags | FLAG_METADATA
-        out.arena.ints[(at >>> 2) + RECORD_BYTES] = HEADER_BYTES
+        const flags = out.arena.ints[(at >>> 2) + FLAGS] as number
+        out.arena.ints[(at >>> 2) + FLAGS] = flags | METADATA
+        out.arena.ints[(at >>> 2) + BYTES] = HEADER
       }
-      const holders = (at >>> 2) + RECORD_HOLDERS
+      const holders = (at >>> 2) + HOLDERS
       out.arena.ints[holders] = this.sentHolders[this.next] as number
       out.arena.ints[holders + 1] = this.sentHolders[this.next + 1] as number
       out.sendMoved(at)
@@ -122,7 +133,7 @@ export class Restore {
     const { changes } = this
     const { ints } = this.arena
     for (let n = 0; n < changes.length; n += 3) {
-      const holders = ((changes[n] as number) >>> 2) + RECORD_HOLDERS
+      const holders = ((changes[n] as number) >>> 2) + HOLDERS
       ints[holders] = changes[n + 1] as number
       ints[holders + 1] = changes[n + 2] as number
     }
@@ -132,26 +143,26 @@ export class Restore {
   /** Whether the copy for this slot goes without bytes of data: only metadata is mirrored, or there is no more of it here. */
   private isBare(address: number, slot: number): boolean {
     const { ints } = this.arena
-    if (((ints[(address >>> 2) + RECORD_FLAGS] as number) & FLAG_METADATA) !== 0) return true
+    if (((ints[(address >>> 2) + FLAGS] as number) & METADATA) !== 0) return true
     return this.setting.metadataOnly === true && hasData(this.arena, address) && this.responsibleFor(address) !== slot
   }
 
   private responsibleFor(address: number): number {
     const { ints } = this.arena
-    const set = ints[(address >>> 2) + RECORD_SET] as number
+    const set = ints[(address >>> 2) + SET] as number
     const table = this.setting.board.responsibilityIn(set)
-    return table[ints[(address >>> 2) + RECORD_VOLUME] as number] as number
+    return table[ints[(address >>> 2) + VOLUME] as number] as number
   }
 
   /** Overridden in the simulator's broken variants only. */
   protected decide(rule: HolderRule, address: number): void {
     const { ints, floats } = this.arena
     const i = address >>> 2
-    const low = ints[i + RECORD_HOLDERS] as number
-    const high = ints[i + RECORD_HOLDERS + 1] as number
+    const low = ints[i + HOLDERS] as number
+    const high = ints[i + HOLDERS + 1] as number
     const responsible = this.responsibleFor(address)
-    const position = floats[(address >>> 3) + RECORD_POSITION] as number
-    const spread = ((position | 0) + (ints[i + RECORD_SOURCE] as number)) >>> 0
+    const position = floats[(address >>> 3) + POSITION] as number
+    const spread = ((position | 0) + (ints[i + SOURCE] as number)) >>> 0
     rule.decide(low, high, responsible, spread)
     const { nextLow, nextHigh } = rule
     if (nextLow !== low || nextHigh !== high) this.changes.push(address, nextLow, nextHigh)
@@ -159,7 +170,7 @@ export class Restore {
     for (const slot of this.setting.members) {
       if (!hasSlot(nextLow, nextHigh, slot) || hasSlot(rule.hasLow, rule.hasHigh, slot)) continue
       this.sends.push(address, slot)
-      const bytes = this.isBare(address, slot) ? HEADER_BYTES : (ints[i + RECORD_BYTES] as number)
+      const bytes = this.isBare(address, slot) ? HEADER : (ints[i + BYTES] as number)
       this.bytesTo[slot] = (this.bytesTo[slot] ?? 0) + bytes
       this.sentHolders.push(nextLow, nextHigh)
     }

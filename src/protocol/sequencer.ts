@@ -1,6 +1,9 @@
 import { NEXT_OF_VOLUME } from '../memory/set-tables.ts'
 import type { Setting } from './setting.ts'
 
+// Own names: what is imported is read from memory and checked at each use, these are compiled in (docs/decisions/0012).
+const NEXT = NEXT_OF_VOLUME
+
 /**
  * Sequence identifiers, by what orders the updates (R6): each volume's running numbers in each set, one running number for
  * the group in each set, or time stamps of the common timer. The latter two are fetched for a batch at once, after the
@@ -36,18 +39,33 @@ export class Sequencer {
 
   /** By the responsible component, for an update that it takes itself. */
   give(): number {
-    return this.isByVolume ? NEXT_OF_VOLUME : this.take()
+    return this.isByVolume ? NEXT : this.take()
+  }
+
+  /** `give` or `stamp`, for an update that is surely of the batch. */
+  giveInBatch(isOwn: boolean): number {
+    return (isOwn ? this.isByVolume : !this.isByTime) ? NEXT : this.takeFetched()
   }
 
   /** By the responsible component, for an update of `set` that another one took; `stamp` is what that one wrote. */
   giveReceived(set: number, stamp: number): number {
-    if (this.isByVolume) return NEXT_OF_VOLUME
-    if (this.isByTime) return stamp
+    if (this.isFetched(set)) return this.giveFetched(stamp)
     if (set !== this.set) {
       this.set = set
       this.fetch(1)
     }
     return this.take()
+  }
+
+  /** Whether nothing has to be fetched for an update of this set. */
+  isFetched(set: number): boolean {
+    return this.isByVolume || this.isByTime || (set === this.set && this.left > 0)
+  }
+
+  /** `giveReceived`, where it `isFetched`. */
+  giveFetched(stamp: number): number {
+    if (this.isByVolume) return NEXT
+    return this.isByTime ? stamp : this.takeFetched()
   }
 
   /** By a taker that is not responsible: its time stamp, or 0 where the responsible component gives the number. */
@@ -57,6 +75,10 @@ export class Sequencer {
 
   private take(): number {
     if (this.left === 0) this.fetch(1)
+    return this.takeFetched()
+  }
+
+  private takeFetched(): number {
     this.left--
     return this.next++
   }

@@ -1,5 +1,5 @@
 import type { Arena } from '../memory/arena.ts'
-import { copyOnce, copyTwice, type Words } from '../memory/copy.ts'
+import { copyLongsTwice, copyOnce, copyTwice, LARGEST_LOOPED, type Words } from '../memory/copy.ts'
 import {
   FLAG_METADATA,
   FLAG_MIRROR,
@@ -15,15 +15,32 @@ import {
   RECORD_SOURCE,
   RECORD_VOLUME
 } from '../memory/record.ts'
+import type { SourceMemory } from '../memory/source-memory.ts'
 import type { HeldUpdates } from './held.ts'
 import { bitsOf, type SlotBits } from './holders.ts'
 import { LANE_REQUEST, type Lane, mirrorLane } from './lane.ts'
-import { mirrorChoices, onwardOf } from './members.ts'
+import { mirrorChoices } from './members.ts'
 import { ENTRY_RESERVE, NO_RECORD, type OutLink } from './out-link.ts'
 import type { Places } from './places.ts'
 import type { Sequencer } from './sequencer.ts'
 import { arenaOf, type Setting } from './setting.ts'
 import type { SourceIntake } from './source-intake.ts'
+
+// Own names: what is imported is read from memory and checked at each use, these are compiled in (docs/decisions/0012).
+const METADATA = FLAG_METADATA
+const MIRROR = FLAG_MIRROR
+const MORE = FLAG_MORE
+const HEADER = HEADER_BYTES
+const BYTES = RECORD_BYTES
+const FLAGS = RECORD_FLAGS
+const HOLDERS = RECORD_HOLDERS
+const LENGTH = RECORD_LENGTH
+const SEQUENCE = RECORD_SEQUENCE
+const SET = RECORD_SET
+const SOURCE = RECORD_SOURCE
+const VOLUME = RECORD_VOLUME
+const NOTHING = NO_RECORD
+const LOOPED = LARGEST_LOOPED
 
 /** Updates taken from one source before another one, or a link, has its turn. */
 const BATCH = 256
@@ -49,8 +66,6 @@ export class Taker {
   private mirrorBits: SlotBits
   private readonly mirrorChoices: readonly (readonly number[])[]
   private readonly choiceBits: readonly SlotBits[]
-  /** By responsible slot: who holds what is taken for it. */
-  private readonly requestBits: SlotBits[] = []
   private readonly isPlain: boolean
   /** The mirrors are always the same. */
   private readonly isDefault: boolean
@@ -62,9 +77,10 @@ export class Taker {
   private set: number
   private published = 0
   private batchBytes = 0
-  /** Own copies of the batch of which no note was taken yet; -1 when there are none. */
-  private runAt = -1
-  private runEnd = 0
+  /** From here to where the own lane is, own copies of which no note was taken yet. */
+  private runAt = 0
+  /** Four words for each large update of the batch: where it is posted, where both copies are, the slot of the second one. */
+  private readonly large = new Int32Array(4 * BATCH)
 
   constructor(
     setting: Setting,
@@ -86,10 +102,6 @@ export class Taker {
     this.set = setting.firstSet
     this.mirrorChoices = mirrorChoices(eligible, slot, mirrors)
     this.choiceBits = this.mirrorChoices.map((slots) => bitsOf([slot, ...slots]))
-    for (const other of members) {
-      if (other === slot) continue
-      this.requestBits[other] = bitsOf([slot, other, ...onwardOf(eligible, other, slot, mirrors)])
-    }
     this.isDefault = setting.mirrorTarget === 'default'
     this.isPlain = mirrors === 1 && setting.metadataOnly !== true
     this.isRedundant = members.length > mirrors && this.mirrorChoices.length > 0
@@ -109,15 +121,17 @@ export class Taker {
     const table = this.setting.board.responsibilityIn(this.set)
     const { ints } = memory
     const before = intake.taken
-    if (this.isPlain) this.takePlain(intake, table, (before + Math.min(available, BATCH)) | 0)
+    const end = (before + Math.min(available, BATCH)) | 0
     while (intake.taken !== this.published && ((intake.taken - before) | 0) < BATCH) {
+      if (this.isPlain) this.takePlain(intake, table, end)
       const ordinal = intake.taken
+      if (ordinal === end) break
       const at = memory.entries[ordinal & memory.mask] as number
       const i = at >>> 2
-      const flags = ints[i + RECORD_FLAGS] as number
-      if ((flags & FLAG_MORE) === 0) {
-        const bytes = ints[i + RECORD_BYTES] as number
-        const responsible = table[ints[i + RECORD_VOLUME] as number] as number
+      const flags = ints[i + FLAGS] as number
+      if ((flags & MORE) === 0) {
+        const bytes = ints[i + BYTES] as number
+        const responsible = table[ints[i + VOLUME] as number] as number
         if (!this.hasRoom(responsible, bytes)) break
         this.takeOne(intake, ordinal, at, bytes, responsible, flags)
         intake.taken = (ordinal + 1) | 0
@@ -159,48 +173,69 @@ export class Taker {
   }
 
   /**
-   * What is usual, as far as it goes: one mirror, the bytes of data mirrored, no transaction. The same as `takeOne`, for both
-   * roles at once and in one function: each update passes here (docs/decisions/0012-the-hot-path.md).
+   * What is usual, as far as it goes: one mirror, the bytes of data mirrored, no transaction, room in the chunks that are being
+   * filled. The same as `takeOne`, for both roles at once. Each update passes here, so nothing in the loop is ever called that
+   * is not compiled into it: what is known of memory before a call is not known after it (docs/decisions/0012-the-hot-path.md).
    */
   private takePlain(intake: SourceIntake, table: Uint8Array, end: number): void {
     const { memory, id } = intake
-    const { entries, mask, ints: posted } = memory
-    const { own, arena, outs, requestBits, set, held, sequencer } = this
+    const { entries, mask, ints: posted, longs } = memory
+    const { own, arena, outs, set, sequencer, large } = this
     const { slot } = this.setting
     const mirror = this.mirrorSlots[0] as number
+    const noted = this.held.of(set)
     let ordinal = intake.taken
     let taken = 0
+    let larger = 0
     while (ordinal !== end) {
       const at = entries[ordinal & mask] as number
       const i = at >>> 2
-      const flags = posted[i + RECORD_FLAGS] as number
-      if ((flags & FLAG_MORE) !== 0) break
-      const bytes = posted[i + RECORD_BYTES] as number
-      const volume = posted[i + RECORD_VOLUME] as number
+      const flags = posted[i + FLAGS] as number
+      if ((flags & MORE) !== 0) break
+      const bytes = posted[i + BYTES] as number
+      const volume = posted[i + VOLUME] as number
       const responsible = table[volume] as number
       const isOwn = responsible === slot
       const out = outs[isOwn ? mirror : responsible] as OutLink
       const { usual } = out
-      if (!own.hasRoom(bytes) || !out.takesUpdate || !usual.hasRoom(bytes)) break
-      const ownAt = this.placeOwn(bytes)
+      if (!own.continues(bytes) || !out.takesUpdate || !usual.continues(bytes) || noted.list.isFull) break
+      const ownAt = own.reserveBehind(bytes)
+      const outAt = usual.reserveBehind(bytes)
       taken += bytes
-      const outAt = usual.reserve(bytes)
-      copyTwice(memory, at, bytes, arena, ownAt, out.arena, outAt)
-      const given = isOwn ? sequencer.give() : sequencer.stamp()
-      const dataBytes = posted[i + RECORD_LENGTH] as number
-      const sequence = isOwn ? held.note(set, volume, given, dataBytes, id, ordinal, ownAt) : given
+      if (bytes > LOOPED) {
+        large[larger] = at
+        large[larger + 1] = ownAt
+        large[larger + 2] = outAt
+        large[larger + 3] = out.slot
+        larger += 4
+      }
+      copyLongsTwice(longs, at, bytes > LOOPED ? HEADER : bytes, arena.longs, ownAt, out.arena.longs, outAt)
+      let sequence = sequencer.giveInBatch(isOwn)
+      if (isOwn) sequence = noted.note(volume, sequence, posted[i + LENGTH] as number, id, ordinal, ownAt)
       // With one mirror whoever holds it beside us is the one that it is sent to, in either role.
-      const holders = requestBits[out.slot] as SlotBits
-      this.tagCopy(arena, ownAt, id, holders, sequence)
-      this.tagCopy(out.arena, outAt, id, holders, sequence)
-      if (isOwn) out.arena.ints[(outAt >>> 2) + RECORD_FLAGS] = flags | FLAG_MIRROR
-      if (isOwn) intake.awaitCopy(ordinal, 0, out.slot, out.sendUpdate(outAt, NO_RECORD))
-      else intake.awaitRequest(ordinal, out.slot, out.sendUpdate(outAt, ownAt))
-      intake.keepsCopy(ordinal, ownAt, flags)
+      this.tagCopy(arena, ownAt, id, out.holders, sequence)
+      this.tagCopy(out.arena, outAt, id, out.holders, sequence)
+      if (isOwn) out.arena.ints[(outAt >>> 2) + FLAGS] = flags | MIRROR
+      const sent = out.sendUpdate(outAt, isOwn ? NOTHING : ownAt)
+      intake.keeps(ordinal, ownAt, flags, out.slot, sent, !isOwn)
       ordinal = (ordinal + 1) | 0
     }
     intake.taken = ordinal
     this.batchBytes += taken
+    if (larger > 0) this.copyLarge(memory, larger)
+  }
+
+  /** The data of what is copied by calls, not in a loop; its headers are there. Nobody has been told of it yet. */
+  private copyLarge({ ints, bytes }: SourceMemory, end: number): void {
+    const { large, arena, outs } = this
+    for (let n = 0; n < end; n += 4) {
+      const at = large[n] as number
+      const from = at + HEADER
+      const to = at + (ints[(at >>> 2) + BYTES] as number)
+      const out = outs[large[n + 3] as number] as OutLink
+      bytes.copy(arena.bytes, (large[n + 1] as number) + HEADER, from, to)
+      bytes.copy(out.arena.bytes, (large[n + 2] as number) + HEADER, from, to)
+    }
   }
 
   private hasRoom(responsible: number, bytes: number): boolean {
@@ -227,7 +262,7 @@ export class Taker {
   ): void {
     const isOwn = responsible === this.setting.slot
     const isBare = this.setting.metadataOnly === true && hasData(intake.memory, at)
-    const ownBytes = isBare && !isOwn ? HEADER_BYTES : bytes
+    const ownBytes = isBare && !isOwn ? HEADER : bytes
     const ownAt = this.placeOwn(ownBytes)
     if (isOwn) this.takeAsResponsible(intake, ordinal, at, bytes, ownAt, isBare)
     else this.takeForOther(intake, ordinal, at, bytes, ownAt, responsible, isBare)
@@ -240,16 +275,17 @@ export class Taker {
    * them at once, before that chunk is closed.
    */
   private placeOwn(bytes: number): number {
-    if (!this.own.continues(bytes)) this.noteRun()
-    const at = this.own.reserve(bytes)
-    if (this.runAt < 0) this.runAt = at
-    this.runEnd = at + bytes
-    return at
+    const { own } = this
+    if (own.continues(bytes)) return own.reserveBehind(bytes)
+    this.noteRun()
+    this.runAt = own.reserve(bytes)
+    return this.runAt
   }
 
   private noteRun(): void {
-    if (this.runAt >= 0) this.places.note(this.runAt, this.runEnd - this.runAt, this.set)
-    this.runAt = -1
+    const { at } = this.own
+    if (at !== this.runAt) this.places.note(this.runAt, at - this.runAt, this.set)
+    this.runAt = at
   }
 
   /** Blocks 306-310: accept, give the sequence identifier, mirror, keep track of to whom. */
@@ -264,20 +300,20 @@ export class Taker {
     const { ints } = this.arena
     const slots = this.mirrorSlots
     const first = this.outs[slots[0] as number] as OutLink
-    const mirrorBytes = isBare ? HEADER_BYTES : bytes
+    const mirrorBytes = isBare ? HEADER : bytes
     const firstAt = (first.lanes[this.mirrorLane] as Lane).reserve(mirrorBytes)
     if (isBare) {
       copyOnce(intake.memory, at, bytes, this.arena, ownAt)
       copyHeader(intake.memory, at, first.arena, firstAt)
     } else copyTwice(intake.memory, at, bytes, this.arena, ownAt, first.arena, firstAt)
     const i = ownAt >>> 2
-    const volume = ints[i + RECORD_VOLUME] as number
-    const dataBytes = ints[i + RECORD_LENGTH] as number
+    const volume = ints[i + VOLUME] as number
+    const dataBytes = ints[i + LENGTH] as number
     const given = this.sequencer.give()
-    const sequence = this.held.note(this.set, volume, given, dataBytes, intake.id, ordinal, ownAt)
-    const flags = ints[i + RECORD_FLAGS] as number
+    const sequence = this.held.withRoom(this.set).note(volume, given, dataBytes, intake.id, ordinal, ownAt)
+    const flags = ints[i + FLAGS] as number
     this.tagCopy(this.arena, ownAt, intake.id, this.mirrorBits, sequence)
-    const mirrorFlags = isBare ? flags | FLAG_METADATA | FLAG_MIRROR : flags | FLAG_MIRROR
+    const mirrorFlags = isBare ? flags | METADATA | MIRROR : flags | MIRROR
     this.sendMirror(intake, ordinal, 0, first, firstAt, mirrorFlags, sequence)
     for (let n = 1; n < slots.length; n++) {
       const out = this.outs[slots[n] as number] as OutLink
@@ -298,7 +334,7 @@ export class Taker {
     sequence: number
   ): void {
     this.tagCopy(out.arena, outAt, intake.id, this.mirrorBits, sequence)
-    out.arena.ints[(outAt >>> 2) + RECORD_FLAGS] = flags
+    out.arena.ints[(outAt >>> 2) + FLAGS] = flags
     intake.awaitCopy(ordinal, n, out.slot, out.sendCopy(outAt))
   }
 
@@ -317,12 +353,11 @@ export class Taker {
     if (isBare) {
       copyOnce(intake.memory, at, bytes, out.arena, outAt)
       copyHeader(intake.memory, at, this.arena, ownAt)
-      this.arena.ints[(ownAt >>> 2) + RECORD_FLAGS] = flagsAt(this.arena, ownAt) | FLAG_METADATA
+      this.arena.ints[(ownAt >>> 2) + FLAGS] = flagsAt(this.arena, ownAt) | METADATA
     } else copyTwice(intake.memory, at, bytes, this.arena, ownAt, out.arena, outAt)
     const stamp = this.sequencer.stamp()
-    const holders = this.requestBits[responsible] as SlotBits
-    this.tagCopy(this.arena, ownAt, intake.id, holders, stamp)
-    this.tagCopy(out.arena, outAt, intake.id, holders, stamp)
+    this.tagCopy(this.arena, ownAt, intake.id, out.holders, stamp)
+    this.tagCopy(out.arena, outAt, intake.id, out.holders, stamp)
     intake.awaitRequest(ordinal, responsible, out.sendUpdate(outAt, ownAt))
   }
 
@@ -330,11 +365,11 @@ export class Taker {
   private tagCopy(arena: Arena, address: number, source: number, holders: SlotBits, sequence: number): void {
     const i = address >>> 2
     const { ints } = arena
-    ints[i + RECORD_HOLDERS] = holders.low
-    ints[i + RECORD_HOLDERS + 1] = holders.high
-    ints[i + RECORD_SOURCE] = source
-    ints[i + RECORD_SET] = this.set
-    arena.floats[(address >>> 3) + RECORD_SEQUENCE] = sequence
+    ints[i + HOLDERS] = holders.low
+    ints[i + HOLDERS + 1] = holders.high
+    ints[i + SOURCE] = source
+    ints[i + SET] = this.set
+    arena.floats[(address >>> 3) + SEQUENCE] = sequence
   }
 
   /** Takes all parts of a transaction, or none: room for every copy of every part is found first. */
@@ -345,9 +380,9 @@ export class Taker {
     let last = first
     for (let more = true; more; last = (last + 1) | 0) {
       const i = (memory.entries[last & memory.mask] as number) >>> 2
-      more = ((memory.ints[i + RECORD_FLAGS] as number) & FLAG_MORE) !== 0
-      const bytes = memory.ints[i + RECORD_BYTES] as number
-      const responsible = table[memory.ints[i + RECORD_VOLUME] as number] as number
+      more = ((memory.ints[i + FLAGS] as number) & MORE) !== 0
+      const bytes = memory.ints[i + BYTES] as number
+      const responsible = table[memory.ints[i + VOLUME] as number] as number
       this.own.plan(bytes, stamp)
       if (responsible !== this.setting.slot) this.laneTo(responsible, LANE_REQUEST).plan(bytes, stamp)
       else for (const slot of this.mirrorSlots) this.laneTo(slot, this.mirrorLane).plan(bytes, stamp)
@@ -357,9 +392,9 @@ export class Taker {
     for (let ordinal = first; ordinal !== last; ordinal = (ordinal + 1) | 0) {
       const at = memory.entries[ordinal & memory.mask] as number
       const i = at >>> 2
-      const responsible = table[memory.ints[i + RECORD_VOLUME] as number] as number
-      const flags = memory.ints[i + RECORD_FLAGS] as number
-      this.takeOne(intake, ordinal, at, memory.ints[i + RECORD_BYTES] as number, responsible, flags)
+      const responsible = table[memory.ints[i + VOLUME] as number] as number
+      const flags = memory.ints[i + FLAGS] as number
+      this.takeOne(intake, ordinal, at, memory.ints[i + BYTES] as number, responsible, flags)
     }
     intake.taken = last
     return true
@@ -402,11 +437,11 @@ export class Taker {
 }
 
 /** A copy without the bytes of data. */
-function copyHeader(from: Words, at: number, to: Words, toAt: number): void {
-  copyOnce(from, at, HEADER_BYTES, to, toAt)
-  to.ints[(toAt >>> 2) + RECORD_BYTES] = HEADER_BYTES
+function copyHeader(from: Words, at: number, to: Arena, toAt: number): void {
+  copyOnce(from, at, HEADER, to, toAt)
+  to.ints[(toAt >>> 2) + BYTES] = HEADER
 }
 
-function flagsAt(words: Words, address: number): number {
-  return words.ints[(address >>> 2) + RECORD_FLAGS] as number
+function flagsAt({ ints }: Arena, address: number): number {
+  return ints[(address >>> 2) + FLAGS] as number
 }

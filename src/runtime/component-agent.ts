@@ -63,7 +63,7 @@ export class ComponentAgent implements Agent {
   }
 
   doze(): void {
-    for (const { memory } of this.member.component?.intakes ?? NONE) memory.storeDozing(1)
+    for (const { memory } of this.member.component?.intakes ?? NONE) memory.doze()
   }
 
   private finished(): SourceIntake | undefined {

@@ -196,9 +196,10 @@ export class SimSourceMemory extends SourceMemory {
     this.interleaving.point()
     return value
   }
-  override publish(ordinal: number): void {
-    super.publish(ordinal)
+  override publish(ordinal: number): boolean {
+    const isDozing = super.publish(ordinal)
     this.interleaving.point()
+    return isDozing
   }
   override release(ordinal: number): void {
     this.onAcknowledged(super.loadReleased(), ordinal)

@@ -1,5 +1,5 @@
 import type { Arena } from '../memory/arena.ts'
-import { HeldUpdates } from '../protocol/held.ts'
+import { HeldSet, HeldUpdates } from '../protocol/held.ts'
 import { OutLink } from '../protocol/out-link.ts'
 import { Overwritten } from '../protocol/overwritten.ts'
 import { PartsReceiver } from '../protocol/parts-receiver.ts'
@@ -47,12 +47,18 @@ class CreditsWithoutPlace extends Places {
   }
 }
 
-class CountedTwice extends HeldUpdates {
+class SetCountedTwice extends HeldSet {
   private notes = 0
 
-  override note(...update: Parameters<HeldUpdates['note']>): number {
+  override note(...update: Parameters<HeldSet['note']>): number {
     if (++this.notes % 50 === 0) super.note(...update)
     return super.note(...update)
+  }
+}
+
+class CountedTwice extends HeldUpdates {
+  protected override makeSet(...of: ConstructorParameters<typeof HeldSet>): HeldSet {
+    return new SetCountedTwice(...of)
   }
 }
 

@@ -4,7 +4,7 @@
  */
 import { Worker } from 'node:worker_threads'
 import { describe, expect, test } from 'vitest'
-import { type SourceLayout, SourceMemory } from '../../src/memory/source-memory.ts'
+import { type SourceLayout, SourceMemory, sourceLayout } from '../../src/memory/source-memory.ts'
 import { Random } from '../../src/sim/random.ts'
 import {
   CHECKED,
@@ -183,15 +183,17 @@ describe('parking: nobody spins, nobody has a timeout', () => {
     LIMIT_MS
   )
 
-  test(
-    'each of many times that one parks while another publishes, at least one of them sees it',
-    async () => {
+  test.each(['a ring and a parking', 'the one word of a source'])(
+    'each of many times that one parks while another publishes, at least one of them sees it: %s',
+    async (what) => {
       const rounds = 150_000 * TIMES
       const outcomes = new SharedArrayBuffer(rounds + 1)
       const common = { buffer: new SharedArrayBuffer(ringsBytes(1, 2)), senders: 1, capacity: 2, messages: rounds }
       const meeting = new SharedArrayBuffer(256)
+      const layout = sourceLayout(1024)
+      const source = what.endsWith('source') ? { buffer: SourceMemory.allocate(layout), layout } : undefined
       const ends = [0, 1].map((self) => {
-        const workerData: DekkerTask = { ...common, self, answers: false, meeting, outcomes }
+        const workerData: DekkerTask = { ...common, self, answers: false, meeting, outcomes, source }
         return endOf(new Worker(new URL('./litmus-dekker.ts', import.meta.url), { workerData, execArgv: [] }))
       })
       expect(await Promise.all(ends)).toEqual([0, 0])

@@ -100,6 +100,8 @@ export interface RingsTask {
 export interface DekkerTask extends RingsTask {
   meeting: SharedArrayBuffer
   outcomes: SharedArrayBuffer
+  /** Of a source: the sleeper is its component, which says it in the word that the source publishes with. */
+  source: { readonly buffer: SharedArrayBuffer; readonly layout: SourceLayout } | undefined
 }
 
 export interface Rings {

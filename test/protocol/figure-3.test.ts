@@ -149,7 +149,7 @@ describe('R4: received from another component', () => {
     ])
     expect(link.loadNoted()).toBe(before + 2)
     expect([link.sequences[before & link.mask], link.sequences[(before + 1) & link.mask]]).toEqual([1, 2])
-    expect(group.component(0).held.table(FIRST_SET).countOf(0)).toBe(2)
+    expect(group.component(0).held.of(FIRST_SET).table.countOf(0)).toBe(2)
   })
 
   test('blocks 328-332: from the responsible one it accepts update and identifier and keeps track of the sender', () => {
@@ -161,7 +161,7 @@ describe('R4: received from another component', () => {
       { volume: 0, set: 1, sequence: 1, offset: 5, length: 3, responsible: 0, mirroredTo: [], mirroredFrom: 0 }
     ])
     // A mirror only holds it: it is in nobody's manifest but the responsible one's.
-    expect(group.component(1).held.table(FIRST_SET).countOf(0)).toBe(0)
+    expect(group.component(1).held.of(FIRST_SET).table.countOf(0)).toBe(0)
     expect(group.component(1).held.heldUpdates).toBe(1)
   })
 
@@ -201,7 +201,7 @@ describe('R4: received from another component', () => {
       expect(link.loadNoted()).toBe(ordinal + 1)
       expect(group.held(2)).toEqual([])
       expect(group.component(2).held.heldUpdates).toBe(0)
-      expect(each(3, (v) => group.component(2).held.table(FIRST_SET).countOf(v))).toEqual([0, 0, 0])
+      expect(each(3, (v) => group.component(2).held.of(FIRST_SET).table.countOf(v))).toEqual([0, 0, 0])
     })
 
     test.each([false, true])('its sender stops with an error (sent as a copy: %s)', (asCopy) => {
