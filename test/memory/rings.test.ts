@@ -6,7 +6,7 @@ import { EntryRing, entryRingBytes } from '../../src/memory/entry-ring.ts'
 import { LINE_INTS } from '../../src/memory/lines.ts'
 import { entry, entryKind, entryValue, Link, linkBytes } from '../../src/memory/link.ts'
 import { PARKING_INTS, Parking } from '../../src/memory/parking.ts'
-import { nameHash, SetTables, setTablesBytes } from '../../src/memory/set-tables.ts'
+import { NEXT_OF_VOLUME, nameHash, SetTables, setTablesBytes } from '../../src/memory/set-tables.ts'
 import { SET_WINDOW } from '../../src/memory/source-memory.ts'
 
 describe('EntryRing', () => {
@@ -96,7 +96,7 @@ describe('SetTables', () => {
     const counted = fc.record({
       set: fc.nat(SET_WINDOW - 1),
       volume: fc.nat(volumes - 1),
-      sequence: fc.integer({ min: 1, max: 2 ** 50 }),
+      sequence: fc.oneof(fc.integer({ min: 1, max: 2 ** 50 }), fc.constant(NEXT_OF_VOLUME)),
       bytes: fc.nat(65536),
       source: fc.nat(100),
       ordinal: fc.integer()
@@ -122,13 +122,15 @@ describe('SetTables', () => {
           model.set(step.set, rows)
           const row = rows.get(step.volume) ?? { count: 0, bytes: 0, highest: 0, names: 0 }
           const name = nameHash(step.source, step.ordinal)
+          const given = step.sequence === NEXT_OF_VOLUME ? row.highest + 1 : step.sequence
           rows.set(step.volume, {
             count: row.count + 1,
             bytes: row.bytes + step.bytes,
-            highest: Math.max(row.highest, step.sequence),
+            highest: Math.max(row.highest, given),
             names: (row.names + name) | 0
           })
-          tables.at(sets[step.set] as number).count(step.volume, step.sequence, step.bytes, name)
+          const table = tables.at(sets[step.set] as number)
+          expect(table.count(step.volume, step.sequence, step.bytes, name)).toBe(given)
         }
         for (const [place, set] of sets.entries()) {
           const table = seen.at(set)
