@@ -93,14 +93,13 @@ export class RingSource implements PrimarySource {
   }
 
   flushSync(): void {
-    const isDone = (): boolean => this.waiting.length === 0 && this.memory.loadReleased() === this.writer.next
-    while (!isDone()) {
+    while (this.waiting.length > 0 || this.memory.loadReleased() !== this.writer.next) {
       this.checkUsable()
       this.settleAcknowledged()
       this.postWaiting()
       // As it was when those were tried: what was acknowledged since may be all that ever will be.
-      const released = this.writer.acknowledged
-      this.sleepWhile(() => !isDone() && this.memory.loadReleased() === released)
+      const { acknowledged } = this.writer
+      if (this.waiting.length > 0 || acknowledged !== this.writer.next) this.sleepWhileAt(acknowledged)
     }
     this.settleAcknowledged()
   }
@@ -162,9 +161,7 @@ export class RingSource implements PrimarySource {
       const isMore = this.settleAcknowledged()
       this.postWaiting()
       // It was acknowledged after it was tried: there may be room, and that may have been the last that is ever acknowledged.
-      if (isMore) continue
-      const released = this.writer.acknowledged
-      this.sleepWhile(() => this.memory.loadReleased() === released)
+      if (!isMore) this.sleepWhileAt(this.writer.acknowledged)
     }
   }
 
@@ -295,11 +292,13 @@ export class RingSource implements PrimarySource {
     this.board.parking[this.memory.loadAttached()]?.wake()
   }
 
-  private sleepWhile(condition: () => boolean): void {
+  /** Until more than that is acknowledged. No closure: who makes one allocates for it at each call, used or not. */
+  private sleepWhileAt(acknowledged: number): void {
     const { parking } = this.memory
     parking.prepare()
     const state = this.memory.loadState()
-    if ((state === OPEN || state === SOURCE_CLOSING) && condition()) parking.sleep()
+    const isUsable = state === OPEN || state === SOURCE_CLOSING
+    if (isUsable && this.memory.loadReleased() === acknowledged) parking.sleep()
     else parking.cancel()
   }
 
