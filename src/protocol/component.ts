@@ -177,7 +177,10 @@ export class BackupComponent {
 
   /** A source that has said that it posts no more, and of which all is acknowledged. */
   finishedSource(): SourceIntake | undefined {
-    for (const intake of this.intakes) {
+    const { intakes } = this
+    // By number: an iterator is an object more, each time that there is nothing to do.
+    for (let n = 0; n < intakes.length; n++) {
+      const intake = intakes[n] as SourceIntake
       const { memory } = intake
       if (memory.loadState() === SOURCE_CLOSING && memory.loadPublished() === intake.acknowledged) return intake
     }

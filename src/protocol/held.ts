@@ -15,6 +15,7 @@ export class AddressList {
   private readonly pool: Int32Array[]
   /** The one that is being filled. */
   private last: Int32Array = NO_BLOCK
+  private capacity = 0
 
   constructor(pool: Int32Array[]) {
     this.pool = pool
@@ -27,7 +28,7 @@ export class AddressList {
 
   /** Whether the next address needs another block. */
   get isFull(): boolean {
-    return (this.length & (BLOCK - 1)) === 0
+    return this.length === this.capacity
   }
 
   /** Where it is not full. */
@@ -52,11 +53,13 @@ export class AddressList {
   grow(): void {
     this.last = this.pool.pop() ?? new Int32Array(BLOCK)
     this.blocks.push(this.last)
+    this.capacity += BLOCK
   }
 
   clear(): void {
     for (const block of this.blocks) this.pool.push(block)
     this.blocks.length = 0
+    this.capacity = 0
     this.length = 0
   }
 }

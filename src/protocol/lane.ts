@@ -104,8 +104,13 @@ export class Lane {
 
   /** The byte address of a place for a record; there must be room. */
   reserve(bytes: number): number {
-    if (!this.continues(bytes)) this.openNext()
+    this.openFor(bytes)
     return this.reserveBehind(bytes)
+  }
+
+  /** So that the next place for so many bytes is right behind the last one, or begins a chunk; there must be room. */
+  openFor(bytes: number): void {
+    if (!this.continues(bytes)) this.openNext()
   }
 
   /** The same where it `continues`. */

@@ -133,8 +133,11 @@ export class Taker {
         const bytes = ints[i + BYTES] as number
         const responsible = table[ints[i + VOLUME] as number] as number
         if (!this.hasRoom(responsible, bytes)) break
-        this.takeOne(intake, ordinal, at, bytes, responsible, flags)
-        intake.taken = (ordinal + 1) | 0
+        if (this.isPlain) this.openFor(responsible, bytes)
+        else {
+          this.takeOne(intake, ordinal, at, bytes, responsible, flags)
+          intake.taken = (ordinal + 1) | 0
+        }
       } else if (!this.takeTransaction(intake, table)) break
     }
     this.noteRun()
@@ -236,6 +239,19 @@ export class Taker {
       bytes.copy(arena.bytes, (large[n + 1] as number) + HEADER, from, to)
       bytes.copy(out.arena.bytes, (large[n + 2] as number) + HEADER, from, to)
     }
+  }
+
+  /** Gets ready what stopped `takePlain`; there must be room. */
+  private openFor(responsible: number, bytes: number): void {
+    const { own } = this
+    if (!own.continues(bytes)) {
+      this.noteRun()
+      own.openFor(bytes)
+      this.runAt = own.at
+    }
+    const out = this.outs[responsible === this.setting.slot ? (this.mirrorSlots[0] as number) : responsible] as OutLink
+    out.usual.openFor(bytes)
+    this.held.withRoom(this.set)
   }
 
   private hasRoom(responsible: number, bytes: number): boolean {

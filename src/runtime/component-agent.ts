@@ -63,7 +63,9 @@ export class ComponentAgent implements Agent {
   }
 
   doze(): void {
-    for (const { memory } of this.member.component?.intakes ?? NONE) memory.doze()
+    const intakes = this.member.component?.intakes ?? NONE
+    // By number: an iterator is an object more, each time that there is nothing to do.
+    for (let n = 0; n < intakes.length; n++) intakes[n]?.memory.doze()
   }
 
   private finished(): SourceIntake | undefined {
