@@ -275,7 +275,7 @@ export class Coordinator {
     return this.views.isRedundant
   }
 
-  /** A component's thread is told to end, or has come to its end, and has not exited yet. */
+  /** A component's thread is told to end, or has come to its end, and is not fenced yet. */
   ends(slot: number): void {
     this.views.ends(slot)
   }

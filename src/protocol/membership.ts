@@ -101,7 +101,7 @@ export class Membership {
     if (this.lastSets.has(slot)) coordinator.leave(slot)
   }
 
-  /** The thread in this slot has exited, whatever it was doing, or never began. */
+  /** The thread in this slot is fenced, whatever it was doing, or never began. */
   ended(slot: number): void {
     const { coordinator, host } = this.setting
     const state = this.states[slot]

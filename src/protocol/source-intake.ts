@@ -107,16 +107,6 @@ export class SourceIntake {
     return set
   }
 
-  /**
-   * All of that at once, with one mirror: the own copy, and the entry of the link to `slot` that is awaited.
-   * @param isRequest  it was sent to the responsible component
-   */
-  keeps(ordinal: number, address: number, flags: number, slot: number, linkOrdinal: number, isRequest: boolean): void {
-    const at = ordinal & this.mask
-    this.ownCopies[at] = address | ((flags >> NOTICED_SHIFT) & NOTICED_MASK)
-    this.awaited[at] = (isRequest ? REQUEST : 0) | (slot << SLOT_SHIFT) | (linkOrdinal & ORDINAL_MASK)
-  }
-
   keepsCopy(ordinal: number, address: number, flags: number): void {
     this.ownCopies[ordinal & this.mask] = address | ((flags >> NOTICED_SHIFT) & NOTICED_MASK)
   }

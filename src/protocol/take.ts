@@ -117,12 +117,14 @@ export class Taker {
     const available = (this.published - intake.taken) | 0
     if (available <= 0) return 0
     const { memory } = intake
-    this.sequencer.begin(this.set, Math.min(available, BATCH))
+    const most = Math.min(available, BATCH)
+    this.sequencer.begin(this.set, most)
     const table = this.setting.board.responsibilityIn(this.set)
     const { ints } = memory
     const before = intake.taken
-    const end = (before + Math.min(available, BATCH)) | 0
-    while (intake.taken !== this.published && ((intake.taken - before) | 0) < BATCH) {
+    const end = (before + most) | 0
+    // A transaction is taken whole, and may go beyond.
+    while (((end - intake.taken) | 0) > 0) {
       if (this.isPlain) this.takePlain(intake, table, end)
       const ordinal = intake.taken
       if (ordinal === end) break
@@ -220,7 +222,9 @@ export class Taker {
       this.tagCopy(out.arena, outAt, id, out.holders, sequence)
       if (isOwn) out.arena.ints[(outAt >>> 2) + FLAGS] = flags | MIRROR
       const sent = out.sendUpdate(outAt, isOwn ? NOTHING : ownAt)
-      intake.keeps(ordinal, ownAt, flags, out.slot, sent, !isOwn)
+      intake.keepsCopy(ordinal, ownAt, flags)
+      if (isOwn) intake.awaitCopy(ordinal, 0, out.slot, sent)
+      else intake.awaitRequest(ordinal, out.slot, sent)
       ordinal = (ordinal + 1) | 0
     }
     intake.taken = ordinal
@@ -243,12 +247,7 @@ export class Taker {
 
   /** Gets ready what stopped `takePlain`; there must be room. */
   private openFor(responsible: number, bytes: number): void {
-    const { own } = this
-    if (!own.continues(bytes)) {
-      this.noteRun()
-      own.openFor(bytes)
-      this.runAt = own.at
-    }
+    this.openOwnFor(bytes)
     const out = this.outs[responsible === this.setting.slot ? (this.mirrorSlots[0] as number) : responsible] as OutLink
     out.usual.openFor(bytes)
     this.held.withRoom(this.set)
@@ -291,11 +290,16 @@ export class Taker {
    * them at once, before that chunk is closed.
    */
   private placeOwn(bytes: number): number {
+    this.openOwnFor(bytes)
+    return this.own.reserveBehind(bytes)
+  }
+
+  private openOwnFor(bytes: number): void {
     const { own } = this
-    if (own.continues(bytes)) return own.reserveBehind(bytes)
+    if (own.continues(bytes)) return
     this.noteRun()
-    this.runAt = own.reserve(bytes)
-    return this.runAt
+    own.openFor(bytes)
+    this.runAt = own.at
   }
 
   private noteRun(): void {

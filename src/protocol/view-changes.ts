@@ -51,7 +51,7 @@ export class ViewChanges {
   private readonly leaving = new Set<number>()
   /** On their way out: their threads are ending. */
   private readonly going = new Set<number>()
-  /** Told to end, or over, and the thread has not exited yet. */
+  /** Told to end, or over, and the thread is not fenced yet. */
   private readonly ending = new Set<number>()
 
   constructor(setting: ViewSetting) {
@@ -193,7 +193,7 @@ export class ViewChanges {
     this.setting.wakeAll()
   }
 
-  /** What a thread may still do, it does before its exit. Overridden in a broken variant of the simulator only. */
+  /** What a thread may still do, it does before it is fenced. Overridden in a broken variant of the simulator only. */
   protected isEndAwaited(): boolean {
     return this.ending.size > 0
   }
