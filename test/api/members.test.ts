@@ -232,8 +232,11 @@ describe('removeComponent', () => {
     })
     const removed: ViewReport[] = []
     group.on('view', (report) => removed.push(report))
+    // It ends before the view without it stands.
+    const bothGone = nextView(group, ({ component }) => component === 3)
     await group.removeComponent(1)
     await group.removeComponent(3)
+    await bothGone
     await new Promise<void>((resolve) => group.once('set', () => resolve()))
     over = true
     const counts = await Promise.all(writers)

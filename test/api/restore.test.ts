@@ -91,8 +91,9 @@ describe('restore', () => {
       volumes: [...SHARED.map((name) => ({ name, size: SIZE })), { name: RATE, size: BLOCKS * BLOCK_BYTES }],
       // So many sets in so little time: at full rate each of them takes what there is.
       componentMemoryBytes: 2 * 2 ** 20,
-      formationPeriodMs: 40,
-      secondary: { directory, history: { sets: 2000 } }
+      formationPeriodMs: 100,
+      // Restoring takes its time, and what is restored is not to go meanwhile.
+      secondary: { directory, history: { sets: 20_000 } }
     })
     let over = false
     const updates: Update[] = []

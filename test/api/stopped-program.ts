@@ -26,11 +26,8 @@ function say(what: object): void {
 }
 
 const counters = new Counters(group, directory, 2, 2)
-await new Promise<void>((resolve) => {
-  group.on('set', ({ state, updates }) => {
-    if (state === 'applied' && updates > 0) resolve()
-  })
-})
+// A thread's start may take its time.
+await counters.begun()
 say({ said: 'running' })
 for await (const line of createInterface({ input: process.stdin })) {
   if (line === 'look') {

@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads'
-import type { BackupGroup, SourcePort, ViewReport } from '../../src/index.ts'
+import type { BackupGroup, SetReport, SourcePort, ViewReport } from '../../src/index.ts'
 import { imageOf } from './image.ts'
 import type { WriterTask } from './writer-thread.ts'
 
@@ -77,6 +77,31 @@ export class Counters {
       if (!(a >= b && b >= c && c >= a - 1n)) return `writer ${n}: ${a} ${b} ${c}`
     }
     return 'a cut'
+  }
+
+  /** Resolves when something of each of them is in applied sets. */
+  async begun(): Promise<void> {
+    const applied = this.nextApplied()
+    if (!(await this.haveAllBegun())) {
+      await applied
+      await this.begun()
+    }
+  }
+
+  private async haveAllBegun(): Promise<boolean> {
+    using _ = await this.group.holdApplied()
+    return this.read().every(([a]) => a > 0n)
+  }
+
+  private nextApplied(): Promise<void> {
+    return new Promise((resolve) => {
+      const onSet = ({ state }: SetReport): void => {
+        if (state !== 'applied') return
+        this.group.off('set', onSet)
+        resolve()
+      }
+      this.group.on('set', onSet)
+    })
   }
 
   /** Stops them. Returns the last number of each. */
