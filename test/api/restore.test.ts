@@ -139,7 +139,7 @@ describe('restore', () => {
       before = last
     }
     expect(before).toBeGreaterThan(KEPT)
-  }, 180_000)
+  }, 300_000)
 
   test('a named set, by its name, from another directory that is given to a group again', async () => {
     const directory = temporaryDirectory()
