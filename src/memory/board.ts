@@ -412,6 +412,11 @@ export class Board {
   storeViewDone(slot: number, word: number): void {
     Atomics.store(this.members, slot * LINE_INTS + VIEW_DONE, word)
   }
+  /** Whether it has done its part of this phase of this view, or of a later one of the same view. */
+  isViewDone(slot: number, word: number): boolean {
+    const done = this.loadViewDone(slot)
+    return done >= word && done >> 2 === word >> 2
+  }
 
   /** It cannot hold what it would have to take over. */
   storeNoRoom(slot: number, value: number): void {

@@ -23,6 +23,8 @@ export interface Surroundings {
   ring(): void
   /** Asks for bytes of a primary volume again; the answer comes by `ViewMember.fetched`. Where only metadata is mirrored. */
   fetch?(request: FetchRequest): void
+  /** Everybody has stopped, and this component forgets what was in its memory before it came. */
+  beginsEmpty?(): void
 }
 
 /** Everything one backup component works with, whatever the view: its place in the group and the memory that it shares. */

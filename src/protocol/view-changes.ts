@@ -207,7 +207,7 @@ export class ViewChanges {
     for (const slot of this.slots) {
       // One that is still on its way has nothing to stop: the others cut back meanwhile.
       if (this.phase === PHASE_STOP && (this.awaited.has(slot) || this.ending.has(slot))) continue
-      if (this.awaited.has(slot) || board.loadViewDone(slot) !== word) return false
+      if (this.awaited.has(slot) || !board.isViewDone(slot, word)) return false
     }
     return true
   }

@@ -47,6 +47,8 @@ export class ViewMember {
   /** Decided in the one walk through all that is held (each header is far from the next one), as of that secured set. */
   private planned: { readonly restore: Restore; readonly secured: number } | undefined
   private restored = false
+  /** Of the view for which it has rebuilt. */
+  private members: readonly number[] = []
 
   /**
    * @param firstSet  of a founder of the group: low bits of its first set. Others wait for a view that has them.
@@ -95,8 +97,8 @@ export class ViewMember {
     const phase = word & 3
     if (this.component === undefined) return 0
     if (phase === PHASE_RUN) return this.component.step()
-    if (phase === PHASE_RESTORE) return this.restoreStep(word, this.component)
-    return 0
+    if (phase === PHASE_STOP) return 0
+    return this.restoreStep(word >> 2, this.component)
   }
 
   private enter(word: number): void {
@@ -107,10 +109,10 @@ export class ViewMember {
         break
       case PHASE_REBUILD:
         this.rebuild()
-        this.say(word)
+        this.sayDone(word)
         break
       case PHASE_RESTORE:
-        this.beginRestore(word >> 2)
+        // It has begun as soon as all had rebuilt.
         break
       default:
         this.keepMoved()
@@ -123,9 +125,34 @@ export class ViewMember {
     surroundings.ring()
   }
 
-  private beginRestore(view: number): void {
-    if (this.component === undefined) return
-    const { place, component } = this
+  /**
+   * The same where all go on by themselves when the last of them is done: it wakes the others, and tells the control thread
+   * when all is restored; nobody waits for a turn of that thread in between.
+   */
+  private sayDone(word: number): void {
+    const { board, slot, surroundings } = this.place
+    board.storeViewDone(slot, word)
+    if (!this.areAllDone(word)) return
+    if ((word & 3) === PHASE_RESTORE) surroundings.ring()
+    else for (const peer of this.members) board.parking[peer]?.wake()
+  }
+
+  /**
+   * Who has not begun anew has the links of the view before: what is sent there would be lost, or come to who is not there.
+   * Overridden in a broken variant of the simulator only.
+   */
+  protected haveAllRebuilt(view: number): boolean {
+    return this.areAllDone(view * 4 + PHASE_REBUILD)
+  }
+
+  private areAllDone(word: number): boolean {
+    const { members, place } = this
+    for (let n = 0; n < members.length; n++) if (!place.board.isViewDone(members[n] as number, word)) return false
+    return true
+  }
+
+  private beginRestore(view: number, component: BackupComponent): void {
+    const { place } = this
     const secured = place.board.loadSecured()
     this.restored = false
     this.restoredView = view
@@ -138,7 +165,11 @@ export class ViewMember {
     this.restore.begin(component.outs)
   }
 
-  private restoreStep(word: number, component: BackupComponent): number {
+  private restoreStep(view: number, component: BackupComponent): number {
+    if (this.restoredView !== view) {
+      if (!this.haveAllRebuilt(view)) return 0
+      this.beginRestore(view, component)
+    }
     const restore = this.restore as Restore
     const work = component.restoreStep(restore)
     if (this.restored || !restore.isDone) return work
@@ -146,7 +177,7 @@ export class ViewMember {
     const statistics = this.place.board.statistics[this.place.slot] as Float64Array
     statistics[STAT_MOVED_UPDATES] = restore.movedUpdates
     statistics[STAT_MOVED_BYTES] = restore.movedBytes
-    this.say(word)
+    this.sayDone(view * 4 + PHASE_RESTORE)
     return work + 1
   }
 
@@ -168,6 +199,7 @@ export class ViewMember {
     if (stood) this.restore?.keep()
     settleMoved(chunks, stood)
     this.restore = undefined
+    this.members = board.loadMembers()
     if (!board.isMember(slot)) return
     // Whoever was not in a view that stood begins empty, also when what it was given before was nearly all.
     if (board.loadFresh().includes(slot)) this.forgetAll()
@@ -203,7 +235,8 @@ export class ViewMember {
   }
 
   private forgetAll(): void {
-    const { chunks } = this.place
+    const { chunks, surroundings } = this.place
+    surroundings.beginsEmpty?.()
     for (let chunk = 0; chunk < chunks.chunks; chunk++) chunks.storeState(chunk, CHUNK_FREE)
   }
 }

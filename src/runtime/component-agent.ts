@@ -10,6 +10,7 @@ import type { Agent } from './duty-cycle.ts'
 import { openArenas } from './group-memory.ts'
 import type { ComponentMail, ComponentTask, FailureKind, SourceFacts, ThreadNotice } from './messages.ts'
 import { openPlace } from './place.ts'
+import { overwriteRemains } from './remains.ts'
 
 const NONE: readonly SourceIntake[] = []
 
@@ -35,7 +36,10 @@ export class ComponentAgent implements Agent {
     const place = openPlace(task, this.arenas, board, {
       clock: clockMicroseconds,
       ring: () => this.ring(),
-      fetch: (request) => this.tell({ type: 'fetch', request })
+      fetch: (request) => this.tell({ type: 'fetch', request }),
+      beginsEmpty: () => {
+        if (task.overwrites) overwriteRemains(place.arenas[place.slot] as Arena, place.chunks)
+      }
     })
     this.member = new ViewMember(place, {}, task.firstSet, () => this.takeMail())
   }

@@ -1,10 +1,12 @@
+import { Arena } from '../memory/arena.ts'
 import type { Board } from '../memory/board.ts'
+import { ChunkTable } from '../memory/chunk-table.ts'
 import { clockMicroseconds } from '../memory/clock.ts'
 import type { ComponentHost } from '../protocol/membership.ts'
 import { componentMemory, type GroupMemory } from './group-memory.ts'
 import { HangWatch } from './hang-watch.ts'
 import type { Appointment, ComponentMail, ComponentTask, FailureKind, ThreadNotice } from './messages.ts'
-import { Remains } from './remains.ts'
+import { overwriteRemains } from './remains.ts'
 import { Spares } from './spares.ts'
 import { type HostedThread, ThreadPool } from './thread-pool.ts'
 
@@ -70,8 +72,8 @@ export class ThreadedComponents implements ComponentHost {
   private readonly hangs: HangWatch
   private readonly components: (Component | undefined)[] = []
   private readonly overwritten = new Set<number>()
-  /** Of failed components: memory that is to be overwritten. */
-  private readonly remains: Remains[] = []
+  /** Slots of failed components whose memory is to be overwritten. */
+  private readonly remains = new Set<number>()
   private readonly spares: Spares
   private nextId = 0
   private failedStarts = 0
@@ -192,7 +194,7 @@ export class ThreadedComponents implements ComponentHost {
   private begin(slot: number, as: 'founder' | 'replacement' | 'urgent' | 'one more'): Component {
     const { board, memory } = this.setting
     this.setting.giveMemory(slot)
-    const appointment = { slot, memory: componentMemory(memory, slot) }
+    const appointment = { slot, memory: componentMemory(memory, slot), overwrites: this.remains.delete(slot) }
     const isUrgent = as === 'replacement' || as === 'urgent'
     const spare = isUrgent ? this.spares.take(appointment) : undefined
     // Whoever adds a component gets one that was never seen.
@@ -240,7 +242,7 @@ export class ThreadedComponents implements ComponentHost {
     }
     const { id, isOrderly, isHung } = component
     if (!isOrderly && !isHung && !this.setting.holdsNothing(slot)) this.hangs.died()
-    if (this.overwritten.delete(slot)) this.remains.push(new Remains(this.setting.memory, slot))
+    if (this.overwritten.delete(slot)) this.remains.add(slot)
     this.setting.onEnded({ slot, id, isOrderly, isHung, diedAt: this.deathOf(slot, component), cause })
   }
 
@@ -267,10 +269,16 @@ export class ThreadedComponents implements ComponentHost {
   }
 
   /**
-   * For tests: overwrites what failed components held. When everybody has stopped and cuts back: a secondary component that
-   * reads it finds out that the view has changed, and nothing is moved there yet.
+   * For tests: overwrites what failed components held, when everybody has stopped: a secondary component that reads it finds
+   * out that the view has changed. Only in slots that nobody is given: who gets one does it when it begins empty, since
+   * whoever begins anew does not wait for this thread before it sends something there.
    */
-  spoil(): void {
-    for (const remains of this.remains.splice(0)) remains.spoil()
+  overwriteRemains(): void {
+    const { arenas, arenaLayout, chunkTables } = this.setting.memory
+    for (const slot of this.remains) {
+      const arena = new Arena(arenas[slot] as SharedArrayBuffer, arenaLayout)
+      overwriteRemains(arena, new ChunkTable(chunkTables[slot] as SharedArrayBuffer))
+    }
+    this.remains.clear()
   }
 }

@@ -96,7 +96,7 @@ export class Control {
         publishFinal: (positions) => this.publish(positions),
         onReassigned: () => {
           this.times.reassigned()
-          this.components.spoil()
+          this.components.overwriteRemains()
         },
         onView: (view) => this.onView(view),
         onLag: (ageMs) => this.warnOfLag(ageMs)

@@ -150,6 +150,8 @@ export interface ComponentTask {
   readonly secondaryOf: Uint8Array
   /** Low bits; undefined for one that comes later and waits for a view that has it. */
   readonly firstSet: number | undefined
+  /** For tests: what a failed component left in the slot is overwritten when everybody has stopped. */
+  readonly overwrites: boolean
   readonly port: MessagePort
 }
 
@@ -161,7 +163,7 @@ export interface SpareTask extends Pick<ComponentTask, 'protocol' | 'secondaryOf
 }
 
 /** What makes a component of a spare. */
-export type Appointment = Pick<ComponentTask, 'slot' | 'memory'>
+export type Appointment = Pick<ComponentTask, 'slot' | 'memory' | 'overwrites'>
 
 /** What the control thread puts into a component's mailbox. */
 export type ComponentMail =

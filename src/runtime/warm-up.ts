@@ -116,7 +116,7 @@ class Rehearsal {
   /** As a thread is given it: what was posted is not made of quite the same numbers and objects. */
   private begin(slot: number, firstSet: number | undefined): void {
     const { port1, port2 } = new MessageChannel()
-    const posted = { slot, memory: componentMemory(this.memory, slot), protocol: PROTOCOL, firstSet }
+    const posted = { slot, memory: componentMemory(this.memory, slot), protocol: PROTOCOL, firstSet, overwrites: true }
     const task: ComponentTask = { ...structuredClone(posted), secondaryOf: new Uint8Array(VOLUMES), port: port2 }
     this.ports[slot] = port1
     this.agents[slot] = new ComponentAgent(task, this.board)

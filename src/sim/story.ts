@@ -70,7 +70,7 @@ export class Story {
     const sender = place.chunks.senderOf(address >>> layout.chunkShift)
     const component = `component ${place.slot}`
     const responsible = place.board.responsibilityIn(set)[volume] as number
-    if ((place.board.loadView() & 3) === PHASE_RESTORE) {
+    if (this.phase !== PHASE_RUN) {
       this.line(`${component}: gets ${name} of set ${set}, sequence ${sequence}, from component ${sender}`)
     } else if (sender !== place.slot) {
       const isMirror = ((ints[i + RECORD_FLAGS] as number) & FLAG_MIRROR) !== 0
@@ -141,8 +141,9 @@ export class Story {
 
   phaseBegins(phase: number): void {
     if (phase === PHASE_STOP) this.line('control: asks everybody to stop')
-    else if (phase === PHASE_REBUILD) this.line('control: asks everybody to begin anew on what was acknowledged')
-    else if (phase === PHASE_RESTORE) this.line('control: asks everybody to restore what is missing')
+    else if (phase === PHASE_REBUILD) {
+      this.line('control: asks everybody to begin anew on what was acknowledged, then to restore what is missing')
+    }
   }
 
   phaseDone(slot: number, phase: number): void {

@@ -42,6 +42,13 @@ class MarksNotAwaited extends ViewChanges {
   }
 }
 
+/** Sends what is missing as soon as it has begun anew itself. */
+class RebuiltNotAwaited extends ViewMember {
+  protected override haveAllRebuilt(): boolean {
+    return true
+  }
+}
+
 class NumberingEarly extends ViewChanges {
   private readonly board: Board
 
@@ -121,6 +128,11 @@ export const VIEW_VARIANTS: readonly Variant[] = [
     name: 'end-not-awaited',
     breaks: 'acknowledged positions are called final while a component that was told to end may still run',
     views: EndNotAwaited
+  },
+  {
+    name: 'rebuilt-not-awaited',
+    breaks: 'copies are sent to members that have not begun anew for the view yet',
+    member: RebuiltNotAwaited
   },
   {
     name: 'numbering-early',

@@ -134,7 +134,8 @@ const CAUGHT_BY: Readonly<Record<string, Catch>> = {
   },
   'no-freeze': { seed: 10, by: /^I7: a link was restarted under|^I1: a loss of|^I4: .* twice/ },
   'marks-not-awaited': { seed: 8, by: /^I1: (a loss of|lost though|.* is acknowledged but held by)/ },
-  'end-not-awaited': { seed: 23, by: /^I1: nothing is lost, but .* is not conserved|^I4: .* twice/ },
+  'end-not-awaited': { seed: 42, by: /^I1: nothing is lost, but .* is not conserved|^I4: .* twice/ },
+  'rebuilt-not-awaited': { seed: 1, by: /^I7: a link was restarted under|not granted/ },
   'numbering-early': { seed: 1, by: /^I1: (nothing is lost, but .* is not conserved|.* is acknowledged but held by)/ },
   'not-cut-back': { seed: 1, by: /^I1: nothing is lost, but .* is not conserved|^I4: .* was not cut back/ },
   'not-rewound': { seed: 5, by: /^I6: no end after/ },
@@ -148,7 +149,7 @@ const CAUGHT_BY: Readonly<Record<string, Catch>> = {
   },
   'not-kept': { seed: 8, by: /^I4: component \d+ holds update \S+ twice/ },
   'moved-kept-too-early': {
-    seed: 38,
+    seed: 1,
     by: /^I1: (nothing is lost, but .* is not conserved|.* is acknowledged but held by)/
   },
   'join-mirrors-nothing': { seed: 5, by: /^I1: .* is acknowledged but held by/ },

@@ -81,7 +81,7 @@ const TRANSCRIPTS: readonly Transcript[] = [
       'component 1: gets 0:0': (world) => world.faults.kill(2)
     },
     until: /^control: view 2 stands/,
-    shows: /^control: view 2 begins, component 2 is out/
+    shows: /^control: view 2 begins, component 2 comes to its end/
   },
   {
     name: 'join',
