@@ -2,6 +2,7 @@
  * Components die, and others take over: how long until everything is redundant again, and what sources notice.
  */
 import type { Check } from './checks.ts'
+import { type BareFailoverResult, describeBareFailover, measureBareFailover } from './failover/bare-failover.ts'
 import {
   type BlockedResult,
   describeBlocked,
@@ -38,6 +39,8 @@ const TOPOLOGY = `
 
 export interface FailoverResult {
   readonly kills: KillsResult[]
+  /** Beside the first of them. */
+  readonly bare: BareFailoverResult
   readonly blocked: BlockedResult
   readonly fullMemory: FullMemoryResult[]
 }
@@ -54,12 +57,15 @@ export const FAILOVER: Suite<FailoverResult> = {
 async function benchFailover({ quick, print }: SuiteSettings): Promise<{ result: FailoverResult; checks: Check[] }> {
   const checks: Check[] = []
   const kills: KillsResult[] = []
+  // Right before the row that it is beside: a shared machine is not as fast at any time.
+  const bare = await measureBareFailover(quick)
   for (const setting of killsSettings(quick)) {
     const measured = await measureKills(setting)
     kills.push(measured.result)
     checks.push(...measured.checks)
     print(describeKills(measured.result))
   }
+  print(describeBareFailover(bare, kills))
   const blocked = await measureBlockedHost(quick)
   checks.push(...blocked.checks)
   print(describeBlocked(blocked.result))
@@ -71,7 +77,7 @@ async function benchFailover({ quick, print }: SuiteSettings): Promise<{ result:
   }
   print('\n  Memory nearly full at each kill: two sources post 4 to 900 B to 16 volumes as fast as there is room\n\n')
   print(describeFullMemory(fullMemory))
-  return { result: { kills, blocked: blocked.result, fullMemory }, checks }
+  return { result: { kills, bare, blocked: blocked.result, fullMemory }, checks }
 }
 
 function failoverVerdicts({ kills, blocked }: FailoverResult): Verdict[] {

@@ -109,6 +109,16 @@ describe('npm run bench -- failover --quick', () => {
     }
   })
 
+  test('measures a bare failover beside them', () => {
+    const { kills, fenced, redundant } = document.failover.bare
+    for (const latency of [fenced, redundant]) {
+      expect(latency.count).toBe(kills)
+      expect(isRising(latency)).toBe(true)
+    }
+    expect(fenced.p50).toBeLessThan(redundant.p50)
+    expect(output).toMatch(/until redundant, [\d.]+ times \(p50\), [\d.]+ times \(p99\) as long as this/)
+  })
+
   test('measures a blocked host beside a free one', () => {
     const { kills, sides } = document.failover.blocked
     expect(sides.map(({ mainThread }) => mainThread)).toEqual(['free', 'free, another one blocked', 'blocked'])

@@ -83,6 +83,7 @@ export const VARIATION_RESULTS: VariationResult[] = [
 
 export const FAILOVER_RESULT: FailoverResult = {
   kills: [kills(4096, 'terminate', 11_760), kills(64, 'terminate', 34_670), kills(4096, 'hang', 116_000)],
+  bare: { kills: 100, warmUpKills: 10, fenced: latency(900), redundant: latency(3920) },
   blocked: {
     forMs: 3000,
     kills: 1,

@@ -97,6 +97,8 @@ describe('the page', () => {
     expect(found).toContain('512 B|80 % (800 k/s)|bare path|55.2 us|82.8 us|110 us|221 us|276 us|248|1.25|1.37')
     expect(found).toContain('16 components|456 k/s|228 k/s .. 912 k/s|29 MB/s|78 ns|0.80|2.31|1.5 + 0.2|0 of 27')
     expect(found).toContain('redundant|11.76|17.64|23.52|58.80')
+    expect(found).toContain('copied|3.92|5.88|7.84|19.60')
+    expect(page).toContain('8 MiB held: until redundant, 3.00 times (p50), 3.00 times (p99) as long as this')
     expect(found).toContain('blocked|longest wait, posting on|25.91|25.91')
     expect(found).toContain('1 MiB|files|350|10.02|15.03|20.04|50.10|3.1|123 k/s|5714|5305')
     expect(page).toContain('medians: 8.3 MiB held by the one that died, 3668 updates, 8.3 MiB moved')

@@ -1,3 +1,9 @@
+import {
+  type BareFailoverResult,
+  bareFailoverName,
+  describeBareRows,
+  describeTimesBare
+} from '../../failover/bare-failover.ts'
 import { BLOCKED_HEAD, type BlockedResult, describeBlockedRows } from '../../failover/blocked-host.ts'
 import { describeFullMemoryRows, FULL_MEMORY_HEAD, type FullMemoryResult } from '../../failover/full-memory.ts'
 import {
@@ -63,8 +69,8 @@ function fullMemoryName({ setting }: FullMemoryResult): string {
   return `${setting.componentMemoryBytes / 2 ** 20} MiB, ${setting.isOnDisk ? 'files' : 'no files'}`
 }
 
-function figures({ kills, blocked, fullMemory }: FailoverResult): Figures[] {
-  return [...kills.map(ofKills), ofBlocked(blocked), ofFullMemory(fullMemory)]
+function figures({ kills, bare, blocked, fullMemory }: FailoverResult): Figures[] {
+  return [...kills.map(ofKills), ofBare(bare, kills), ofBlocked(blocked), ofFullMemory(fullMemory)]
 }
 
 function ofKills(result: KillsResult): Figures {
@@ -76,6 +82,11 @@ function ofKills(result: KillsResult): Figures {
     left: 1,
     notes: describeKillsMedians(result)
   }
+}
+
+function ofBare(result: BareFailoverResult, kills: readonly KillsResult[]): Figures {
+  const notes = describeTimesBare(result, kills)
+  return { caption: bareFailoverName(result), head: KILLS_HEAD, rows: describeBareRows(result), left: 1, notes }
 }
 
 function ofBlocked(result: BlockedResult): Figures {
