@@ -43,7 +43,8 @@ describe('after each applied set the table has the sum of every block', () => {
     for (const sync of ['fsyncSync', 'fdatasyncSync'] as const) vi.spyOn(fs, sync).mockImplementation(() => {})
     fc.assert(
       fc.property(
-        fc.array(fc.array(update, { maxLength: 25 }), { minLength: 1, maxLength: 4 }),
+        // Of every length alike: by itself it draws few, and now and then fewer in all than are wanted below.
+        fc.array(fc.array(update, { maxLength: 25, size: 'max' }), { minLength: 1, maxLength: 4, size: 'max' }),
         fc.integer({ min: 1, max: 3 }),
         (sets, components) => {
           const rig = new Rig({ directory: temporaryDirectory(), volumes: VOLUMES, components })
@@ -66,7 +67,7 @@ describe('after each applied set the table has the sum of every block', () => {
       ),
       { numRuns: 30 }
     )
-    expect(updated).toBeGreaterThan(250)
+    expect(updated).toBeGreaterThan(400)
   })
 
   test('a large range of zeros costs neither time nor disk', () => {
