@@ -2,10 +2,12 @@
 import { once } from 'node:events'
 import { setTimeout as pause } from 'node:timers/promises'
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads'
-import { allocateParking, parkingIn } from '../../src/memory/parking.ts'
+import { allocateParking, type Parking, parkingIn } from '../../src/memory/parking.ts'
+import { recordBytesFor } from '../../src/memory/record.ts'
 import { type Latency, LatencyHistogram } from '../latency.ts'
 import { table } from '../table.ts'
-import { KILLS_HEAD, type KillsResult, killsName, killsSettings, milliseconds } from './kills.ts'
+import { REST_MS } from './kill-stage.ts'
+import { KILLS_HEAD, type KillsResult, killsName, killsSettings, latencyRow } from './kills.ts'
 
 export interface BareMemberData {
   readonly bed: SharedArrayBuffer
@@ -15,8 +17,15 @@ export interface BareMemberData {
 
 /** Asked of a member, before it is woken: to answer, or to copy first. */
 export interface BareRequest {
-  /** From the member's own arena to this one, the same bytes there as here. */
-  readonly copy?: { readonly to: SharedArrayBuffer; readonly from: number; readonly bytes: number }
+  readonly copy?: BareCopy
+}
+
+/** From the member's own arena to that one, the same bytes there as here, piece by piece. */
+export interface BareCopy {
+  readonly to: SharedArrayBuffer
+  readonly from: number
+  readonly bytes: number
+  readonly pieceBytes: number
 }
 
 export interface BareFailoverResult {
@@ -29,14 +38,13 @@ export interface BareFailoverResult {
 }
 
 const MEMBERS = 4
-const REST_MS = 20
 
 /** A thread that has compiled what a component's has, and does nothing but answer and copy. */
 class BareMember {
   readonly arena: SharedArrayBuffer
   private readonly worker: Worker
   private readonly port: MessagePort
-  private readonly parking
+  private readonly parking: Parking
   private readonly closed: Promise<unknown>
 
   static async start(arena: SharedArrayBuffer): Promise<BareMember> {
@@ -62,7 +70,7 @@ class BareMember {
   async ask(request: BareRequest): Promise<void> {
     const answered = this.answer()
     this.port.postMessage(request)
-    this.parking.rouse()
+    this.parking.wake()
     await answered
   }
 
@@ -85,7 +93,8 @@ class BareMember {
 export async function measureBareFailover(quick: boolean): Promise<BareFailoverResult> {
   const [setting] = killsSettings(quick)
   if (setting === undefined) throw new Error('there is no setting to measure')
-  const { heldBytes } = setting
+  const { heldBytes, lengthBytes } = setting
+  const pieceBytes = recordBytesFor(lengthBytes)
   const kills = quick ? 5 : 100
   const warmUpKills = quick ? 1 : 10
   const fenced = new LatencyHistogram()
@@ -106,7 +115,7 @@ export async function measureBareFailover(quick: boolean): Promise<BareFailoverR
     let from = 0
     const copies = members.map((member): Promise<void> => {
       if (member === spare) return member.ask({})
-      const copy = { to: spare.arena, from, bytes: share }
+      const copy: BareCopy = { to: spare.arena, from, bytes: share, pieceBytes }
       from += share
       return member.ask({ copy })
     })
@@ -128,11 +137,7 @@ export function bareFailoverName({ kills, warmUpKills }: BareFailoverResult): st
 }
 
 export function describeBareRows({ fenced, redundant }: BareFailoverResult): string[][] {
-  const row = (what: string, { p50, p90, p99, max }: Latency): string[] => [
-    what,
-    ...[p50, p90, p99, max].map(milliseconds)
-  ]
-  return [row('fenced', fenced), row('copied', redundant)]
+  return [latencyRow('fenced', fenced), latencyRow('copied', redundant)]
 }
 
 /** @param rows  of kills of this run: the first one is beside it */

@@ -32,7 +32,7 @@ const VOLUME_BYTES = 64 * 2 ** 20
 /** Sets are closed by the stage alone: what is held stays held. */
 const ENDLESS_PERIOD_MS = 3600_000
 /** A spare that has just become warm, and whoever made it so, are at rest then. */
-const REST_MS = 20
+export const REST_MS = 20
 
 /** A group with 8 MiB or so in each component, and two sources that go on writing; its components are killed one by one. */
 export class KillStage {

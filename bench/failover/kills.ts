@@ -134,17 +134,18 @@ export function killsName({ lengthBytes, how, takeover, mirrors, heldBytes }: Ki
 
 export const KILLS_HEAD = ['ms from the death until', 'p50', 'p90', 'p99', 'max']
 
+/** As KILLS_HEAD has it. */
+export function latencyRow(what: string, { p50, p90, p99, max }: Latency): string[] {
+  return [what, ...[p50, p90, p99, max].map(milliseconds)]
+}
+
 export function describeKillsRows({ detected, reassigned, redundant, waits }: KillsResult): string[][] {
-  const row = (what: string, { p50, p90, p99, max }: Latency): string[] => [
-    what,
-    ...[p50, p90, p99, max].map(milliseconds)
-  ]
   return [
-    row('detected', detected),
-    row('reassigned', reassigned),
-    row('redundant', redundant),
-    row('longest wait, await write', waits.awaiting),
-    row('longest wait, posting on', waits.posting)
+    latencyRow('detected', detected),
+    latencyRow('reassigned', reassigned),
+    latencyRow('redundant', redundant),
+    latencyRow('longest wait, await write', waits.awaiting),
+    latencyRow('longest wait, posting on', waits.posting)
   ]
 }
 

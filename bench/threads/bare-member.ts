@@ -1,13 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { receiveMessageOnPort, workerData } from 'node:worker_threads'
 import { parkingIn } from '../../src/memory/parking.ts'
-import { warmUp } from '../../src/runtime/warm-up.ts'
+import { SETTLING_MS, warmUp } from '../../src/runtime/warm-up.ts'
 import type { BareMemberData, BareRequest } from '../failover/bare-failover.ts'
-
-/** As large as an update of the row that this is beside, its header included. */
-const PIECE_BYTES = 4152
-/** As a component's thread does it (src/runtime/component-thread.ts). */
-const SETTLING_MS = 20
 
 const { bed, arena, port } = workerData as BareMemberData
 const own = Buffer.from(arena)
@@ -27,9 +22,10 @@ for (;;) {
   parking.cancel()
   const { copy } = got.message as BareRequest
   if (copy !== undefined) {
+    const { from, bytes, pieceBytes } = copy
     const to = Buffer.from(copy.to)
-    const end = copy.from + copy.bytes
-    for (let at = copy.from; at < end; at += PIECE_BYTES) own.copy(to, at, at, Math.min(at + PIECE_BYTES, end))
+    const end = from + bytes
+    for (let at = from; at < end; at += pieceBytes) own.copy(to, at, at, Math.min(at + pieceBytes, end))
   }
   port.postMessage('done')
 }

@@ -5,10 +5,7 @@ import { type Parking, parkingIn } from '../memory/parking.ts'
 import { ComponentAgent } from './component-agent.ts'
 import { runDutyCycle, untilItEnds } from './duty-cycle.ts'
 import type { Appointment, ComponentTask, SpareTask, ThreadNotice, ThreadOutcome } from './messages.ts'
-import { warmUp } from './warm-up.ts'
-
-/** In its event loop, the engine puts in place what it has compiled and gives back what the rehearsal has used. */
-const SETTLING_MS = 20
+import { SETTLING_MS, warmUp } from './warm-up.ts'
 
 /** The task that a thread runs for as long as the component lives, before it is one too. */
 export default async function runComponent(task: ComponentTask | SpareTask): Promise<ThreadOutcome> {

@@ -225,6 +225,9 @@ function step(agent: Agent): number {
   return agent.step()
 }
 
+/** Afterwards, in the thread's event loop: the engine puts in place what it has compiled and gives back what the rehearsal has used. */
+export const SETTLING_MS = 20
+
 export function warmUp(): void {
   for (const idler of IDLERS) runDutyCycle(idler, parking)
   for (const idler of IDLERS) {
