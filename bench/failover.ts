@@ -2,6 +2,7 @@
  * Components die, and others take over: how long until everything is redundant again, and what sources notice.
  */
 import type { Check } from './checks.ts'
+import { withCompiledThreads } from './compiled-threads.ts'
 import { type BareFailoverResult, describeBareFailover, measureBareFailover } from './failover/bare-failover.ts'
 import {
   type BlockedResult,
@@ -49,7 +50,7 @@ export const FAILOVER: Suite<FailoverResult> = {
   name: 'failover',
   about: 'components of a group are killed under load: until redundant again, and how long sources wait',
   topology: TOPOLOGY,
-  run: benchFailover,
+  run: (settings) => withCompiledThreads(() => benchFailover(settings)),
   disturbances: ({ kills }) => kills,
   verdicts: failoverVerdicts
 }

@@ -1,0 +1,23 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+const CACHE = 'NODE_COMPILE_CACHE'
+
+/**
+ * Threads as the package has them, in plain JavaScript. Each that runs our sources as they are loads a compiler that takes
+ * the types out of them, and has to free it when it ends: while others mend what was lost, and from the same two cores.
+ * Threads that are started meanwhile find the work of those before them in a directory, which is removed in the end; where
+ * the environment names one already, that one is used.
+ */
+export async function withCompiledThreads<T>(measure: () => Promise<T>): Promise<T> {
+  if (process.env[CACHE] !== undefined) return measure()
+  const directory = await mkdtemp(join(tmpdir(), 'tidemark-bench-'))
+  process.env[CACHE] = directory
+  try {
+    return await measure()
+  } finally {
+    delete process.env[CACHE]
+    await rm(directory, { recursive: true, force: true })
+  }
+}
