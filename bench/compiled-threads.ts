@@ -1,6 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { inTemporaryDirectory } from './temporary-directory.ts'
 
 const CACHE = 'NODE_COMPILE_CACHE'
 
@@ -12,12 +10,12 @@ const CACHE = 'NODE_COMPILE_CACHE'
  */
 export async function withCompiledThreads<T>(measure: () => Promise<T>): Promise<T> {
   if (process.env[CACHE] !== undefined) return measure()
-  const directory = await mkdtemp(join(tmpdir(), 'tidemark-bench-'))
-  process.env[CACHE] = directory
-  try {
-    return await measure()
-  } finally {
-    delete process.env[CACHE]
-    await rm(directory, { recursive: true, force: true })
-  }
+  return inTemporaryDirectory(async (directory) => {
+    process.env[CACHE] = directory
+    try {
+      return await measure()
+    } finally {
+      delete process.env[CACHE]
+    }
+  })
 }

@@ -1,12 +1,10 @@
 /** Components die while their memory is nearly full all the time: sources write as fast as they may. */
-import { mkdtemp, rm } from 'node:fs/promises'
-import os from 'node:os'
-import path from 'node:path'
 import { type BackupGroup, type LocalSecondary, openSecondary, type SourcePort } from '../../src/index.ts'
 import { BenchThread } from '../bench-thread.ts'
 import type { Check } from '../checks.ts'
 import { type Latency, LatencyHistogram } from '../latency.ts'
 import { perSecond, table } from '../table.ts'
+import { inTemporaryDirectory } from '../temporary-directory.ts'
 import { type ComponentStatus, CountedGroup } from './counted-group.ts'
 import { countRight } from './images.ts'
 import { milliseconds } from './kills.ts'
@@ -71,12 +69,7 @@ export async function measureFullMemory(
   setting: FullMemorySetting
 ): Promise<{ result: FullMemoryResult; checks: Check[] }> {
   if (!setting.isOnDisk) return measure(setting)
-  const directory = await mkdtemp(path.join(os.tmpdir(), 'tidemark-bench-'))
-  try {
-    return await measure(setting, { directory })
-  } finally {
-    await rm(directory, { recursive: true, force: true })
-  }
+  return inTemporaryDirectory((directory) => measure(setting, { directory }))
 }
 
 async function measure(
